@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** The state of kernel/bpf that hangs off a Kernel: what the kernel's files keep in static variables. */
+import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
+import type { btf, kmodule } from "./btf_types.ts";
+import type { HelperBody } from "./helper_types.ts";
+
+export interface BpfSubsystem {
+	/** bpf_get_btf_vmlinux(): parsed at first use; a number is an errno. */
+	bpf_get_btf_vmlinux(): btf | number;
+	/** BTFs of loaded modules, by module name. */
+	readonly module_btfs: Map<string, { btf: btf; module: kmodule }>;
+	/** Programs, maps, BTF objects by id (idr). */
+	readonly progs: Map<number, bpf_prog>;
+	readonly maps: Map<number, bpf_map>;
+	readonly btfs: Map<number, btf>;
+	/** bpf_verifier_ops of a program type; undefined: "not ported". */
+	verifier_ops(prog_type: number): bpf_verifier_ops | undefined;
+	/** Body of a helper or kfunc by kernel symbol; undefined: "not ported: <symbol>" when called. */
+	readonly bodies: Map<string, HelperBody>;
+}
