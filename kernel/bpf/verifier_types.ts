@@ -271,4 +271,49 @@ export interface bpf_verifier_env {
 	fake_reg: [bpf_reg_state, bpf_reg_state];
 	/** Scratch for helpers that build instruction sequences. */
 	insn_buf: bpf_insn[];
+	/** Two more registers on the heap, for what the kernel keeps on its C stack: an operand and a saved copy. */
+	tmp_reg: [bpf_reg_state, bpf_reg_state];
+}
+
+/** What bpf(2) was called with, seen through copy_from_bpfptr / copy_to_bpfptr (addresses as the caller gave them). */
+export interface bpfptr_t {
+	/** Address of the caller's union bpf_attr. */
+	readonly addr: bigint;
+	readonly is_kernel: boolean;
+	/** null: -EFAULT */
+	read(addr: bigint, len: number): Uint8Array | null;
+	/** false: -EFAULT */
+	write(addr: bigint, bytes: Uint8Array): boolean;
+}
+
+/** union bpf_attr of BPF_PROG_LOAD, decoded. */
+export interface bpf_prog_load_attr {
+	prog_type: number;
+	insn_cnt: number;
+	insns: bigint;
+	license: bigint;
+	log_level: number;
+	log_size: number;
+	log_buf: bigint;
+	kern_version: number;
+	prog_flags: number;
+	prog_name: string;
+	prog_ifindex: number;
+	expected_attach_type: number;
+	prog_btf_fd: number;
+	func_info_rec_size: number;
+	func_info: bigint;
+	func_info_cnt: number;
+	line_info_rec_size: number;
+	line_info: bigint;
+	line_info_cnt: number;
+	attach_btf_id: number;
+	/** the same word as attach_btf_obj_fd */
+	attach_prog_fd: number;
+	core_relo_cnt: number;
+	fd_array: bigint;
+	core_relos: bigint;
+	core_relo_rec_size: number;
+	log_true_size: number;
+	prog_token_fd: number;
 }

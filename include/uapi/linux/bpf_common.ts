@@ -38,3 +38,24 @@ export const BPF_JSET = 64;
 export const BPF_K = 0;
 export const BPF_X = 8;
 export const BPF_MAXINSNS = 4096;
+
+/** Instruction class: the low 3 bits of the opcode. */
+export function BPF_CLASS(code: number): number {
+	return code & 0x07;
+}
+/** Size of a load or store. */
+export function BPF_SIZE(code: number): number {
+	return code & 0x18;
+}
+/** Addressing mode of a load or store. */
+export function BPF_MODE(code: number): number {
+	return code & 0xe0;
+}
+/** Operation of an ALU or jump instruction. */
+export function BPF_OP(code: number): number {
+	return code & 0xf0;
+}
+/** BPF_K or BPF_X: whether the second operand is the immediate or src_reg. */
+export function BPF_SRC(code: number): number {
+	return code & 0x08;
+}
