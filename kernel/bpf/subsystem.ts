@@ -3,6 +3,7 @@
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, kmodule } from "./btf_types.ts";
 import type { HelperBody } from "./helper_types.ts";
+import type { VerifierBtfIds } from "./predicates.ts";
 
 export interface BpfSubsystem {
 	/** bpf_get_btf_vmlinux(): parsed at first use; a number is an errno. */
@@ -17,4 +18,6 @@ export interface BpfSubsystem {
 	verifier_ops(prog_type: number): bpf_verifier_ops | undefined;
 	/** Body of a helper or kfunc by kernel symbol; undefined: "not ported: <symbol>" when called. */
 	readonly bodies: Map<string, HelperBody>;
+	/** Ids that the verifier resolved by name (predicates.ts: verifier_btf_ids). */
+	verifier_ids?: VerifierBtfIds;
 }

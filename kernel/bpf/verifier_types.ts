@@ -5,7 +5,7 @@
  */
 import type { Kernel } from "../kernel.ts";
 import type { bpf_insn, bpf_line_info, bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
-import type { btf, btf_mod_pair, btf_struct_meta, kmodule } from "./btf_types.ts";
+import type { btf, btf_field, btf_mod_pair, btf_struct_meta, btf_type, kmodule } from "./btf_types.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { bpf_reg_state, bpf_stack_state } from "./reg_state.ts";
 
@@ -206,7 +206,32 @@ export interface bpf_call_arg_meta {
 	ret_btf: btf | null;
 	ret_btf_id: number;
 	subprogno: number;
-	kptr_field: import("./btf_types.ts").btf_field | null;
+	kptr_field: btf_field | null;
+}
+
+/** struct bpf_kfunc_call_arg_meta (kernel/bpf/verifier.c) */
+export interface bpf_kfunc_call_arg_meta {
+	btf: btf;
+	func_id: number;
+	kfunc_flags: number;
+	func_proto: btf_type;
+	func_name: string;
+	ref_obj_id: number;
+	release_regno: number;
+	r0_rdonly: boolean;
+	ret_btf_id: number;
+	r0_size: bigint;
+	subprogno: number;
+	arg_constant: { value: bigint; found: boolean };
+	arg_btf: btf | null;
+	arg_btf_id: number;
+	arg_owning_ref: boolean;
+	arg_list_head: { field: btf_field | null };
+	arg_rbtree_root: { field: btf_field | null };
+	initialized_dynptr: { type: number; id: number; ref_obj_id: number };
+	iter: { spi: number; frameno: number };
+	map: { ptr: bpf_map | null; uid: number };
+	mem_size: bigint;
 }
 
 /** struct bpf_verifier_env: all that one bpf_check() works on. */
