@@ -298,6 +298,38 @@ export class bpf_reg_state {
 	assign(src: bpf_reg_state): void {
 		this.h.i32.copyWithin(this.p, src.p, src.p + REG_WORDS);
 	}
+	/** (s32)var_off.value, for hot paths. */
+	get var_off_s32(): number {
+		return this.h.i32[this.p + R_VAR_VALUE]!;
+	}
+	/** tnum_equals_const(var_off, imm) for an s32 immediate, sign-extended. */
+	var_off_equals(imm: number): boolean {
+		const w = this.h.i32;
+		const p = this.p;
+		return (
+			(w[p + R_VAR_MASK]! | w[p + R_VAR_MASK + 1]!) === 0 &&
+			w[p + R_VAR_VALUE] === imm &&
+			w[p + R_VAR_VALUE + 1] === imm >> 31
+		);
+	}
+	/** tnum_is_unknown(var_off) */
+	get var_off_is_unknown(): boolean {
+		const i = this.p + R_VAR_MASK;
+		return (this.h.i32[i]! & this.h.i32[i + 1]!) === -1;
+	}
+	/** Bounds as doubles: exact up to 2^53, and comparisons with numbers below that are right. */
+	get smin_number(): number {
+		return this.h.i32[this.p + R_SMIN + 1]! * 4294967296 + this.h.u32[this.p + R_SMIN]!;
+	}
+	get smax_number(): number {
+		return this.h.i32[this.p + R_SMAX + 1]! * 4294967296 + this.h.u32[this.p + R_SMAX]!;
+	}
+	get umin_number(): number {
+		return this.h.u32[this.p + R_UMIN + 1]! * 4294967296 + this.h.u32[this.p + R_UMIN]!;
+	}
+	get umax_number(): number {
+		return this.h.u32[this.p + R_UMAX + 1]! * 4294967296 + this.h.u32[this.p + R_UMAX]!;
+	}
 	/** tnum_is_const(var_off) */
 	get var_off_is_const(): boolean {
 		const i = this.p + R_VAR_MASK;

@@ -2,6 +2,7 @@
 /** The state of kernel/bpf that hangs off a Kernel: what the kernel's files keep in static variables. */
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, kmodule } from "./btf_types.ts";
+import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 
@@ -18,6 +19,8 @@ export interface BpfSubsystem {
 	verifier_ops(prog_type: number): bpf_verifier_ops | undefined;
 	/** Body of a helper or kfunc by kernel symbol; undefined: "not ported: <symbol>" when called. */
 	readonly bodies: Map<string, HelperBody>;
+	/** Memory of the verifier's states, made at first use (heap.ts: verifier_heap). */
+	verifier_heap?: VerifierHeap;
 	/** Ids that the verifier resolved by name (predicates.ts: verifier_btf_ids). */
 	verifier_ids?: VerifierBtfIds;
 }

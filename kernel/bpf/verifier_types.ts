@@ -21,6 +21,11 @@ export interface bpf_verifier_log {
 	 * (log discarded, or BPF_LOG_KERNEL). The bytes are Latin-1 of what was logged, as the kernel's are.
 	 */
 	ubuf: UserLogBuffer | null;
+	/** Text not yet copied to `ubuf` (log.ts): `pending_len` bytes that end at end_pos. */
+	pending?: Uint8Array;
+	pending_len?: number;
+	/** Where BPF_LOG_KERNEL writes. */
+	printk?: (line: string) => void;
 }
 
 /** The user's log buffer, seen through copy_to_user / copy_from_user. */
@@ -179,6 +184,16 @@ export class bpf_subprog_info {
 	args: bpf_subprog_arg_info[] = [];
 }
 
+/** struct bpf_insn_hist_entry */
+export interface bpf_insn_hist_entry {
+	idx: number;
+	prev_idx: number;
+	/** INSN_F_* */
+	flags: number;
+	/** As linked_regs_pack() packs them; 0n: none. */
+	linked_regs: bigint;
+}
+
 /** struct backtrack_state: which registers and stack slots of each frame are still to be made precise. */
 export interface backtrack_state {
 	frame: number;
@@ -272,6 +287,10 @@ export interface bpf_verifier_env {
 	subprog_info: bpf_subprog_info[];
 	cfg: { insn_state: Int32Array; insn_stack: Int32Array; cur_stack: number };
 	bt: backtrack_state;
+	/** Instruction history of all states; each has its range. Entries past a state's end are free to reuse. */
+	insn_hist: bpf_insn_hist_entry[];
+	/** The history entry of the current instruction, if it has one. */
+	cur_hist_ent: bpf_insn_hist_entry | null;
 	pass_cnt: number;
 	subprog_cnt: number;
 	prev_insn_processed: number;
