@@ -68,6 +68,8 @@ export interface Kernel {
 	current: task_struct;
 	/** Nanoseconds since boot, virtual. */
 	ktime_get_ns(): bigint;
+	/** drivers/char/random.c: get_random_u32, seeded */
+	get_random_u32(): number;
 	/** One line for the kernel log (pr_warn, WARN_ON): "not ported" and internal inconsistencies land here too. */
 	printk(line: string): void;
 }

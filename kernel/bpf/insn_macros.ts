@@ -35,6 +35,9 @@ import {
 	BPF_LD,
 	BPF_LDX,
 	BPF_MEM,
+	BPF_OP,
+	BPF_SIZE,
+	BPF_SRC,
 	BPF_ST,
 	BPF_STX,
 	BPF_W,
@@ -43,26 +46,7 @@ import {
 import type { Kernel } from "../kernel.ts";
 import { bpf_insn } from "./bpf_types.ts";
 
-/** include/uapi/linux/bpf_common.h: BPF_CLASS */
-export function BPF_CLASS(code: number): number {
-	return code & 0x07;
-}
-/** include/uapi/linux/bpf_common.h: BPF_SIZE */
-export function BPF_SIZE(code: number): number {
-	return code & 0x18;
-}
-/** include/uapi/linux/bpf_common.h: BPF_MODE */
-export function BPF_MODE(code: number): number {
-	return code & 0xe0;
-}
-/** include/uapi/linux/bpf_common.h: BPF_OP */
-export function BPF_OP(code: number): number {
-	return code & 0xf0;
-}
-/** include/uapi/linux/bpf_common.h: BPF_SRC */
-export function BPF_SRC(code: number): number {
-	return code & 0x08;
-}
+export { BPF_CLASS, BPF_MODE, BPF_OP, BPF_SIZE, BPF_SRC } from "../../include/uapi/linux/bpf_common.ts";
 
 /** An instruction from any numbers, cut to the fields' widths as C's initialisers do. */
 export function BPF_RAW_INSN(code: number, dst: number, src: number, off: number, imm: number): bpf_insn {

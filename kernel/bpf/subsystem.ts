@@ -4,6 +4,7 @@ import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, kmodule } from "./btf_types.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
+import type { ArchJit } from "./jit.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 
 export interface BpfSubsystem {
@@ -23,4 +24,6 @@ export interface BpfSubsystem {
 	verifier_heap?: VerifierHeap;
 	/** Ids that the verifier resolved by name (predicates.ts: verifier_btf_ids). */
 	verifier_ids?: VerifierBtfIds;
+	/** The architecture's JIT; absent: programs are interpreted. */
+	jit?: ArchJit | null;
 }

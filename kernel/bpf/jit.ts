@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The door to the architecture's JIT: bpf_int_jit_compile() and what goes with it
+ * (kernel/bpf/core.c, the weak functions that arch/<arch>/net/bpf_jit_comp.c overrides). What the JITs
+ * can do is in jit_caps.ts, since the verifier asks for it without a JIT too.
+ */
+import type { Kernel } from "../kernel.ts";
+import type { bpf_jit_poke_descriptor, bpf_prog } from "./bpf_types.ts";
+
+/** What arch/<arch>/net/bpf_jit_comp.ts implements; boot hangs it off kernel.bpf.jit. */
+export interface ArchJit {
+	/**
+	 * bpf_int_jit_compile(): on success sets jited, bpf_func, jited_len and image of the program, and
+	 * aux.extable; on failure returns the program as it came (not jited). Called a second time on the
+	 * same program (subprograms), it is the extra pass and must keep bpf_func.
+	 */
+	bpf_int_jit_compile(prog: bpf_prog): bpf_prog;
+	/** bpf_jit_free(): give the image back; programs that are not jited are passed too. */
+	bpf_jit_free?(prog: bpf_prog): void;
+	/** bpf_arch_poke_desc_update(): direct tail calls follow the prog array. */
+	bpf_arch_poke_desc_update?(
+		poke: bpf_jit_poke_descriptor,
+		new_prog: bpf_prog | null,
+		old_prog: bpf_prog | null,
+	): void;
+	/** bpf_arch_text_poke(): `type` is BPF_MOD_CALL or BPF_MOD_JUMP; a negative errno. */
+	bpf_arch_text_poke?(ip: bigint, type: number, old_addr: bigint | null, new_addr: bigint | null): number;
+}
+
+/** kernel/bpf/core.c: bpf_int_jit_compile */
+export function bpf_int_jit_compile(prog: bpf_prog): bpf_prog {
+	const jit = prog.kernel.bpf.jit;
+	return jit ? jit.bpf_int_jit_compile(prog) : prog;
+}
+
+/** kernel/bpf/core.c: bpf_jit_free */
+export function bpf_jit_free(prog: bpf_prog): void {
+	prog.kernel.bpf.jit?.bpf_jit_free?.(prog);
+}
+
+/** include/linux/filter.h: ebpf_jit_enabled */
+export function ebpf_jit_enabled(kernel: Kernel): boolean {
+	return kernel.config.bpf_jit_enable;
+}
+
+/**
+ * An address near the JIT's images, put into a pointer to a subprogram before its image exists:
+ * MODULES_VADDR (arch/x86/include/asm/pgtable_64_types.h, arch/arm64/include/asm/memory.h).
+ */
+export function jit_placeholder_addr(kernel: Kernel): bigint {
+	if (kernel.config.arch === "arm64") return 0xffff800000000000n;
+	return kernel.config.kconfig.get("CONFIG_RANDOMIZE_BASE") === "y"
+		? 0xffffffffc0000000n
+		: 0xffffffffa0000000n;
+}
+
+/** kernel/bpf/core.c: bpf_arch_uaddress_limit; arm64's TASK_SIZE, x86's own JIT checks for itself. */
+export function bpf_arch_uaddress_limit(kernel: Kernel): bigint {
+	if (kernel.config.arch === "x86_64") return 0n;
+	return 1n << BigInt(kernel.config.arm64.va_bits);
+}
