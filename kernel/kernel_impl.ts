@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The kernel object: all mutable state of one emulated kernel. Files of kernel/ get it from the plain
+ * `Kernel` of the shared types through `impl()`.
+ */
+import { GuestFault } from "../mm/guest_memory.ts";
+import type { BpfState } from "./bpf/bpf_state.ts";
+import { close_files, files_struct } from "./file.ts";
+import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
+import type { Kmem, mm_struct } from "./kmem.ts";
+import { Random } from "./random.ts";
+import { Rcu } from "./rcu.ts";
+import type { task_struct } from "./task.ts";
+import { VirtualTime } from "./time.ts";
+import type { RawTracepoints } from "./trace/tracepoint.ts";
+
+/** A task: struct task_struct with what the emulated system calls need. */
+export class Task implements task_struct {
+	readonly pid: number;
+	readonly tgid: number;
+	pgid: number;
+	comm = "test_progs";
+	readonly caps: Set<number>;
+	uid = 0;
+	gid = 0;
+	cpu = 0;
+	mm: mm_struct;
+	files: files_struct;
+	/** Guest address of the struct task_struct; 0 until something asks for it. */
+	addr = 0;
+	/** Nanoseconds since boot at which it began. */
+	readonly start_time: bigint;
+	constructor(pid: number, tgid: number, mm: mm_struct, files: files_struct, caps: Iterable<number>, now: bigint) {
+		this.pid = pid;
+		this.tgid = tgid;
+		this.pgid = tgid;
+		this.mm = mm;
+		this.files = files;
+		this.caps = new Set(caps);
+		this.start_time = now;
+	}
+}
+
+/** How code of the guest is run; the machine provides it when there is one. */
+export interface GuestRunner {
+	/** Call machine code at `addr` in kernel mode on a CPU. */
+	run(cpu: number, addr: number, args: readonly bigint[]): bigint;
+}
+
+/** CAP_LAST_CAP of v6.12 is CAP_CHECKPOINT_RESTORE. */
+export const CAP_LAST_CAP = 40;
+
+/** Kernel log lines kept at most. */
+const LOG_MAX = 10000;
+
+/** One emulated kernel. */
+export class KernelImpl implements Kernel {
+	readonly config: KernelConfig;
+	readonly kmem: Kmem;
+	readonly symbols: SymbolTable;
+	/** Set by boot(): the subsystem needs the kernel and the other way round. */
+	bpf!: BpfState;
+	tracepoints!: RawTracepoints;
+	runner: GuestRunner | null = null;
+	readonly random: Random;
+	readonly time: VirtualTime;
+	readonly rcu: Rcu;
+	readonly rcu_tasks_trace: Rcu;
+	task: Task;
+	readonly tasks: Map<number, Task> = new Map();
+	private next_pid = 101;
+	/** dmesg */
+	readonly log: string[] = [];
+	/** trace_pipe: what bpf_trace_printk() wrote */
+	readonly trace_log: string[] = [];
+	/** The CPU that runs, its interrupt and preemption state. */
+	cpu = 0;
+	irqs_disabled = 0;
+	private works: (() => void)[] = [];
+	private irq_works: (() => void)[] = [];
+	private in_work = false;
+	private idle_scheduled = false;
+	/** Files under /sys and /proc that user space may read. */
+	readonly pseudo_files: Map<string, () => Uint8Array> = new Map();
+	/** Also print the kernel log to stderr. */
+	verbose = false;
+
+	constructor(config: KernelConfig, kmem: Kmem, symbols: SymbolTable) {
+		this.config = config;
+		this.kmem = kmem;
+		this.symbols = symbols;
+		this.random = new Random(config.seed);
+		this.time = new VirtualTime(10_000_000_000n);
+		this.rcu = new Rcu(this, "rcu", () => this.random.u32());
+		this.rcu_tasks_trace = new Rcu(this, "rcu_tasks_trace", () => this.random.u32());
+		this.task = this.new_task();
+	}
+
+	get mem(): Kmem {
+		return this.kmem;
+	}
+	get current(): task_struct {
+		return this.task;
+	}
+	set current(t: task_struct) {
+		this.task = t as Task;
+		this.cpu = this.task.cpu;
+	}
+	ktime_get_ns(): bigint {
+		return this.time.now;
+	}
+	printk(line: string): void {
+		const text = line.endsWith("\n") ? line.slice(0, -1) : line;
+		if (this.log.length >= LOG_MAX) this.log.splice(0, LOG_MAX / 2);
+		this.log.push(text);
+		if (this.verbose) console.error(`[kernel] ${text}`);
+	}
+
+	/** A new process with all capabilities, or a thread of one. */
+	new_task(of?: Task): Task {
+		const pid = this.next_pid++;
+		const caps: number[] = [];
+		for (let i = 0; i <= CAP_LAST_CAP; i++) caps.push(i);
+		const t = of
+			? new Task(pid, of.tgid, of.mm, of.files, of.caps, this.time.now)
+			: new Task(pid, pid, this.kmem.new_mm(), new files_struct(), caps, this.time.now);
+		if (of) {
+			of.files.refcnt++;
+			t.comm = of.comm;
+			t.pgid = of.pgid;
+			t.uid = of.uid;
+			t.gid = of.gid;
+			t.cpu = of.cpu;
+		}
+		this.tasks.set(pid, t);
+		return t;
+	}
+
+	/** do_exit(): descriptors, address space, the task itself. */
+	exit_task(t: Task): void {
+		const before = this.task;
+		this.current = t;
+		if (--t.files.refcnt === 0) {
+			close_files(t.files);
+			t.mm.exit();
+		}
+		this.tasks.delete(t.pid);
+		this.current = before === t ? t : before;
+		this.settle();
+	}
+
+	/** kernel/workqueue.c: queue_work(): runs at the end of the system call. */
+	queue_work(func: () => void): void {
+		this.works.push(func);
+		this.kick();
+	}
+
+	/** kernel/irq_work.c: irq_work_queue(): at once when interrupts are on, else when they come on. */
+	irq_work_queue(func: () => void): void {
+		if (this.irqs_disabled === 0) func();
+		else this.irq_works.push(func);
+	}
+
+	local_irq_save(): void {
+		this.irqs_disabled++;
+	}
+	local_irq_restore(): void {
+		if (--this.irqs_disabled > 0) return;
+		while (this.irq_works.length > 0) this.irq_works.shift()!();
+	}
+
+	/** What the end of a system call does: work queues run, RCU sees a quiescent state. */
+	syscall_exit(): void {
+		if (this.in_work) return;
+		this.in_work = true;
+		try {
+			while (this.works.length > 0) this.works.shift()!();
+			this.rcu.quiescent();
+			this.rcu_tasks_trace.quiescent();
+			while (this.works.length > 0) this.works.shift()!();
+		} finally {
+			this.in_work = false;
+		}
+		if (this.rcu.pending + this.rcu_tasks_trace.pending > 0) this.kick();
+	}
+
+	/** Let everything deferred happen: work, grace periods, and what they queue (not timers). */
+	settle(): void {
+		for (let i = 0; i < 1000; i++) {
+			if (this.works.length + this.rcu.pending + this.rcu_tasks_trace.pending === 0) return;
+			this.syscall_exit();
+			this.rcu_tasks_trace.barrier();
+			this.rcu.barrier();
+		}
+	}
+
+	/** See to it that deferred work happens and time goes on once every task sleeps. */
+	kick(): void {
+		if (this.idle_scheduled) return;
+		this.idle_scheduled = true;
+		setImmediate(() => {
+			this.idle_scheduled = false;
+			this.idle();
+		});
+	}
+
+	/** The idle loop: all tasks wait for something. */
+	private idle(): void {
+		this.syscall_exit();
+		if (this.time.pending > 0 && this.sleepers > 0) {
+			this.time.jump();
+			if (this.time.pending > 0) this.kick();
+		}
+	}
+
+	/** Tasks that wait with a timeout: virtual time may jump. */
+	sleepers = 0;
+
+	/** Sleep of a task: resolves at the given virtual time, or when `cancel` was called before. */
+	sleep_until(expires: bigint): { done: Promise<void>; cancel(): void } {
+		let finish: () => void = () => {};
+		this.sleepers++;
+		const timer = this.time.start(expires, () => finish());
+		const done = new Promise<void>((resolve) => {
+			let over = false;
+			finish = () => {
+				if (over) return;
+				over = true;
+				this.sleepers--;
+				resolve();
+			};
+		});
+		this.kick();
+		return {
+			done,
+			cancel: () => {
+				this.time.cancel(timer);
+				finish();
+			},
+		};
+	}
+
+	// ---- uaccess (arch/x86/include/asm/uaccess.h): of the current task's address space
+	/** copy_from_user(): null when it faults. */
+	copy_from_user(addr: number, len: number): Uint8Array | null {
+		if (len === 0) return new Uint8Array(0);
+		return this.task.mm.read(addr, len);
+	}
+	/** copy_to_user(): false when it faults. */
+	copy_to_user(addr: number, bytes: Uint8Array): boolean {
+		if (bytes.length === 0) return true;
+		return this.task.mm.write(addr, bytes);
+	}
+	/** put_user() of 32 bits. */
+	put_user32(addr: number, v: number): boolean {
+		return this.copy_to_user(addr, Uint8Array.of(v & 255, (v >> 8) & 255, (v >> 16) & 255, v >>> 24));
+	}
+	put_user64(addr: number, v: bigint): boolean {
+		const b = new Uint8Array(8);
+		new DataView(b.buffer).setBigUint64(0, BigInt.asUintN(64, v), true);
+		return this.copy_to_user(addr, b);
+	}
+	/** lib/strncpy_from_user.c: the bytes before NUL, at most `count`; null when it faults. */
+	strncpy_from_user(addr: number, count: number): Uint8Array | null {
+		const out: number[] = [];
+		for (let i = 0; i < count; i++) {
+			const b = this.copy_from_user(addr + i, 1);
+			if (!b) return null;
+			if (b[0] === 0) break;
+			out.push(b[0]!);
+		}
+		return Uint8Array.from(out);
+	}
+	/** mm/maccess.c: copy_from_kernel_nofault(): null when it faults. */
+	copy_from_kernel_nofault(addr: number, len: number): Uint8Array | null {
+		if (addr >= 0 && addr < 0x800000000000) return null;
+		try {
+			return this.kmem.read(addr, len);
+		} catch (e) {
+			if (e instanceof GuestFault) return null;
+			throw e;
+		}
+	}
+}
+
+/** The kernel behind the shared interface. */
+export function impl(kernel: Kernel): KernelImpl {
+	return kernel as KernelImpl;
+}
