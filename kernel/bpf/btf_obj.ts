@@ -34,6 +34,7 @@ import {
 	BTF_MAX_NAME_OFFSET,
 } from "../../include/uapi/linux/btf.ts";
 import type { Ref } from "../../lib/err.ts";
+import type { CoreBtf, CoreType } from "../../lib/relo_core.ts";
 import type { Kernel } from "../kernel.ts";
 import type { btf_id_dtor, btf_kfunc_set_tab } from "./btf_kfunc.ts";
 import type {
@@ -80,7 +81,7 @@ export interface btf_header {
 }
 
 /** A type, with what follows it decoded once. */
-export class btf_type_rec implements btf_type {
+export class btf_type_rec implements btf_type, CoreType {
 	readonly name_off: number;
 	readonly info: number;
 	readonly size: number;
@@ -104,10 +105,14 @@ export class btf_type_rec implements btf_type {
 	get off(): number {
 		return this.w * 4;
 	}
+	/** The i-th u32 after struct btf_type. */
+	word(i: number): number {
+		return this.btf.words[this.w + 3 + i]!;
+	}
 }
 
 /** struct btf */
-export class btf_obj implements btf {
+export class btf_obj implements btf, CoreBtf {
 	readonly kernel: Kernel | null;
 	/** The whole blob: header, types, strings. */
 	data: Uint8Array;
@@ -155,6 +160,14 @@ export class btf_obj implements btf {
 	constructor(data: Uint8Array, kernel: Kernel | null = null) {
 		this.data = data;
 		this.kernel = kernel;
+	}
+
+	/** CoreBtf: a type of this BTF or its bases. */
+	core_type(id: number): btf_type_rec | null {
+		return btf_type_by_id(this, id) as btf_type_rec | null;
+	}
+	core_name(off: number): string | null {
+		return btf_str_by_offset(this, off);
 	}
 
 	/** Adds a type at word `w`; the caller checked it. */
