@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What an architecture gives to the kernel above it: page tables, CPUs that run machine code in
+ * kernel and user mode, a kernel text with a stub for each function that TypeScript implements,
+ * and the exception tables. arch/x86/x86.ts implements it.
+ *
+ * Addresses are signed canonical numbers (lib/addr.ts); registers are bigints or, where that is
+ * exact, numbers.
+ */
+import type { Ram } from "../virt/ram.ts";
+
+/** Where the regions of the kernel's half lie; values as in the real kernel's memory map. */
+export interface KernelLayout {
+	/** PAGE_OFFSET: all of RAM, one after the other */
+	readonly direct_map: number;
+	readonly vmalloc_start: number;
+	readonly vmalloc_end: number;
+	/** units of the percpu allocator: cpu n's copies lie at percpu_base + n * percpu_unit */
+	readonly percpu_base: number;
+	readonly percpu_unit: number;
+	readonly text_start: number;
+	readonly text_end: number;
+	readonly modules_start: number;
+	readonly modules_end: number;
+	/** first address past user space */
+	readonly task_size: number;
+	/** where mmap(2) searches downwards from */
+	readonly mmap_base: number;
+}
+
+/** Rights of a mapping, for page tables of any architecture. */
+export interface Prot {
+	readonly write: boolean;
+	readonly exec: boolean;
+	readonly user: boolean;
+}
+
+export const PROT_KERNEL: Prot = { write: true, exec: false, user: false };
+export const PROT_KERNEL_RO: Prot = { write: false, exec: false, user: false };
+export const PROT_KERNEL_ROX: Prot = { write: false, exec: true, user: false };
+
+/** What a page-table walk finds. */
+export interface Walk extends Prot {
+	/** physical address of the byte walked to */
+	readonly pa: number;
+	/** size of the page: 4 KiB or 2 MiB */
+	readonly size: number;
+}
+
+/** Where page-table pages come from and go to: mm's page allocator. */
+export interface TablePages {
+	/** page frame number of a zeroed page, or -1 */
+	alloc_table(): number;
+	free_table(pfn: number): void;
+}
+
+/** One set of page tables: the kernel's, or a user address space's (which shares the kernel's half). */
+export interface PageTable {
+	/** physical address of the top level */
+	readonly root: number;
+	/** 0, or -ENOMEM when a table page could not be had. An existing mapping is replaced. */
+	map(va: number, pa: number, prot: Prot): number;
+	/** Physical address that was mapped (page aligned), or -1. */
+	unmap(va: number): number;
+	/** Change rights of one mapped page; false when nothing is mapped there. */
+	protect(va: number, prot: Prot): boolean;
+	/** Software walk; null when not present. */
+	walk(va: number): Walk | null;
+	/** The same without an object: physical address with the rights in `walk_flags`, or -1. */
+	walk_pa(va: number): number;
+	/** First address after va's 2 MiB (1 GiB, …) that no table covers at all; va itself when a last-level table is there. */
+	hole(va: number): number;
+	/** Rights that the last walk_pa() found: WALK_* bits. */
+	readonly walk_flags: number;
+	/** Free the tables of the user half and the root (user address spaces only). */
+	destroy(): void;
+}
+
+export const WALK_WRITE = 1;
+export const WALK_USER = 2;
+export const WALK_EXEC = 4;
+export const WALK_LARGE = 8;
+
+/**
+ * A kernel function that is implemented in TypeScript. It reads its arguments from the CPU's
+ * argument registers and returns what goes to the return register (nothing: the register keeps
+ * its value). Numbers must be integers with at most 53 significant bits; negative ones sign-extend.
+ */
+export type CallHandler = (cpu: Cpu) => bigint | number | undefined;
+
+/** One emulated CPU as kernel code sees it. */
+export interface Cpu {
+	readonly id: number;
+	/** Argument i (0–5) of the kernel function just entered: the full 64 bits. */
+	arg(i: number): bigint;
+	/** Argument i as an address or a signed number; exact to 53 bits. */
+	argp(i: number): number;
+	/** Low half of argument i, unsigned / signed. */
+	arg32(i: number): number;
+	args32(i: number): number;
+	/** Stack pointer at entry of the function (x86: the return address lies there). */
+	readonly sp: number;
+	/** Address the function returns to. */
+	readonly caller: number;
+	/** Frame pointer register (x86: rbp) at entry. */
+	readonly fp: number;
+	/** Entry address of the stub called. */
+	readonly callee: number;
+	/** Any general register by the architecture's number (x86: encoding order rax, rcx, rdx, rbx, rsp, …). */
+	reg(n: number): bigint;
+	set_reg(n: number, v: bigint): void;
+	/** True while machine code of this CPU is under way (a handler runs below it). */
+	readonly busy: boolean;
+	/** Instructions or slices spent are not counted; wall time after which a run counts as stalled, in ms. */
+	stall_ms: number;
+	/** When > 0: exact number of instructions that a run may execute, counted down (slow: steps in slices). */
+	insn_budget: number;
+	/** Called for every instruction when set (slow). */
+	trace: ((pc: number) => void) | null;
+}
+
+/** State of a fault, as the kernel's handlers want it. */
+export interface Fault {
+	/** the exception: x86 vector (14 #PF, 13 #GP, …) */
+	readonly vector: number;
+	readonly addr: number;
+	readonly pc: number;
+	readonly write: boolean;
+	readonly exec: boolean;
+	/** the access came from user mode */
+	readonly user: boolean;
+	/** the page was present: a matter of rights */
+	readonly present: boolean;
+	readonly error_code: number;
+}
+
+/** Kernel mode did something that nothing provides for: what a real kernel reports as an oops. */
+export class KernelOops extends Error {
+	readonly cpu: number;
+	readonly fault: Fault;
+	/** registers in encoding order, and the name of the code at pc if known */
+	readonly regs: readonly bigint[];
+	constructor(message: string, cpu: number, fault: Fault, regs: readonly bigint[]) {
+		super(message);
+		this.name = "KernelOops";
+		this.cpu = cpu;
+		this.fault = fault;
+		this.regs = regs;
+	}
+}
+
+/** A run spent its time or its instructions: the watchdog's soft lockup. */
+export class Stall extends Error {
+	readonly cpu: number;
+	readonly pc: number;
+	constructor(message: string, cpu: number, pc: number) {
+		super(message);
+		this.name = "Stall";
+		this.cpu = cpu;
+		this.pc = pc;
+	}
+}
+
+/** Why user mode came back to the kernel. */
+export type UserExit =
+	| { readonly kind: "syscall"; readonly nr: number }
+	| { readonly kind: "fault"; readonly fault: Fault }
+	| { readonly kind: "trap"; readonly vector: number; readonly pc: number };
+
+/** Registers of a task in user mode; kept across exits. */
+export interface UserRegs {
+	/** general registers in encoding order */
+	readonly gpr: BigInt64Array;
+	pc: number;
+	flags: number;
+	/** thread pointer */
+	tls: number;
+}
+
+/** Called for a page fault before the exception table is looked at; true: mended, run on. */
+export type FaultHandler = (cpu: Cpu, fault: Fault) => boolean;
+
+export interface ExceptionEntry {
+	/** address of the instruction that may fault */
+	readonly insn: number;
+	/** changes registers and gives the address to go on at; null: not handled */
+	fixup(cpu: Cpu, fault: Fault): number | null;
+}
+
+/** Symbols of the kernel's text and data (kernel/kernel.ts: SymbolTable, and what fills it). */
+export interface KernelText {
+	addr(name: string): bigint | undefined;
+	lookup(addr: bigint): { name: string; offset: bigint } | undefined;
+	/** Signed canonical address of a symbol; throws when there is none. */
+	va(name: string): number;
+	/** Give a kernel function an address; `handler` runs when machine code calls it. Again with the same name: sets the handler. */
+	define(name: string, handler?: CallHandler): number;
+	/** Put machine code into the kernel text (thunks, trampolines). */
+	define_code(name: string, code: Uint8Array): number;
+	/** Room for a variable in the kernel's data, zeroed. */
+	define_data(name: string, size: number, align?: number): number;
+	/** Name an address that something else owns (a program's image, a module's). */
+	add(name: string, addr: number, size: number): void;
+	remove(addr: number): void;
+	/** All symbols in order of address. */
+	entries(): { name: string; addr: number; size: number }[];
+}
+
+/** One architecture's machine: engines, page tables, text. */
+export interface Arch {
+	readonly name: "x86_64" | "arm64";
+	readonly ram: Ram;
+	readonly layout: KernelLayout;
+	readonly kernel_table: PageTable;
+	readonly text: KernelText;
+	readonly cpus: readonly Cpu[];
+	/** __per_cpu_offset[cpu] */
+	per_cpu_offset(cpu: number): number;
+
+	/** A user address space's tables, with the kernel's half in them; null when memory is out. */
+	new_user_table(): PageTable | null;
+	/** Make a CPU use these tables (null: the kernel's own). */
+	switch_table(cpu: number, table: PageTable | null): void;
+	/** Mappings were taken away or narrowed: all CPUs must look again. */
+	flush_tlb(): void;
+	/** Code in [start, end) was written; it must be mapped now. */
+	flush_icache(start: number, end: number): void;
+
+	/** The kernel stack a CPU enters machine code on: its top. Nested runs go on below. */
+	set_stack(cpu: number, top: number): void;
+	/** Call machine code at `addr` in kernel mode with up to six arguments; its return value. */
+	run(cpu: number, addr: number, args: readonly (bigint | number)[]): bigint;
+	/** Run user code until it needs the kernel. */
+	run_user(cpu: number, table: PageTable, regs: UserRegs): UserExit;
+	new_user_regs(): UserRegs;
+
+	/** Faults that memory management may mend (demand paging); set by mm. */
+	on_fault: FaultHandler | null;
+	/** Exception tables, by owner (a program's image); replaced as one. */
+	add_extable(owner: object, entries: readonly ExceptionEntry[]): void;
+	remove_extable(owner: object): void;
+	/** Search of all tables. */
+	search_extable(pc: number): ExceptionEntry | null;
+
+	/** Counters of page-table pages of the kernel's half (they are kept). */
+	readonly kernel_table_pages: number;
+	close(): void;
+}
