@@ -222,6 +222,8 @@ export class bpf_map {
 	usercnt = 1;
 	writecnt = 0;
 	sleepable_refcnt = 0;
+	/** Tells cgroup storage maps apart in tail call checks; unique from 1. */
+	cookie = 0n;
 	numa_node = -1;
 	/** struct bpf_map_owner: what a prog_array (and its kin) accepts. */
 	owner: {
@@ -335,6 +337,10 @@ export class bpf_prog_aux {
 	is_extended = false;
 	changes_pkt_data = false;
 	prog_array_member_cnt = 0;
+	/** struct bpf_token; tokens cannot be made yet, so it stays null. */
+	token: object | null = null;
+	/** Module that holds the attachment target. */
+	mod: kmodule | null = null;
 	arena: bpf_map | null = null;
 	poke_tab: bpf_jit_poke_descriptor[] = [];
 	/** kfunc_tab: descriptors sorted as the kernel sorts them. */

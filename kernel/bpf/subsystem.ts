@@ -26,4 +26,6 @@ export interface BpfSubsystem {
 	verifier_ids?: VerifierBtfIds;
 	/** The architecture's JIT; absent: programs are interpreted. */
 	jit?: ArchJit | null;
+	/** Programs with a symbol (bpf_ksym_add): those whose images kallsyms and stack walks know. */
+	ksyms?: Set<bpf_prog>;
 }
