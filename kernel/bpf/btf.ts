@@ -1,3 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** kernel/bpf/btf.c: everything of it, gathered from the files that hold its parts. */
+export * from "./btf_fields.ts";
+export * from "./btf_find.ts";
+export * from "./btf_kfunc.ts";
 export * from "./btf_obj.ts";
