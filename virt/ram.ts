@@ -15,23 +15,24 @@ const PROT_WRITE = 2;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
+const MADV_DONTNEED = 4;
 
 function libc() {
 	const lib = koffi.load("libc.so.6");
 	return {
 		mmap: lib.func("uint64_t mmap(uint64_t a, uint64_t n, int prot, int flags, int fd, int64_t off)"),
-		munmap: lib.func("int munmap(uint64_t a, uint64_t n)"),
+		madvise: lib.func("int madvise(uint64_t a, uint64_t n, int advice)"),
 	};
 }
 
-/** Host memory from mmap(2) that is not reserved until touched: its address and an ArrayBuffer over it. */
-export function host_map(size: number): { ptr: bigint; buffer: ArrayBuffer; unmap(): void } {
-	const { mmap, munmap } = libc();
+/** Host memory from mmap(2) that takes no space until touched: its address and an ArrayBuffer over (the first 2 GiB of) it. */
+export function host_map(size: number): { ptr: bigint; buffer: ArrayBuffer; release(): void } {
+	const { mmap, madvise } = libc();
 	const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	const ptr = BigInt.asUintN(64, BigInt(mmap(0n, BigInt(size), PROT_READ | PROT_WRITE, flags, -1, 0n)));
 	if (ptr === 0xffffffffffffffffn) throw new Error(`mmap of ${size} bytes failed`);
 	const buffer = koffi.view(ptr, Math.min(size, RAM_CHUNK));
-	return { ptr, buffer, unmap: () => void munmap(ptr, BigInt(size)) };
+	return { ptr, buffer, release: () => void madvise(ptr, BigInt(size), MADV_DONTNEED) };
 }
 
 /** Guest RAM, physical addresses 0 to size. */
@@ -52,7 +53,7 @@ export class Ram {
 		this.pages = size / PAGE_SIZE;
 		const m = host_map(size);
 		this.ptr = m.ptr;
-		this.closer = m.unmap;
+		this.closer = m.release;
 		const u8s: Uint8Array[] = [];
 		const u32s: Uint32Array[] = [];
 		const dvs: DataView[] = [];
@@ -90,8 +91,8 @@ export class Ram {
 	}
 
 	/**
-	 * Give the memory back to the host. The views must not be used any more: touching them would
-	 * end the process, so this is for the very end of a machine's life.
+	 * Give the memory back to the host. The addresses stay mapped and read as zero, so that a view
+	 * somebody still holds cannot end the process.
 	 */
 	close(): void {
 		this.closer?.();
