@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** kernel/bpf/btf.c: everything of it, gathered from the files that hold its parts. */
+export * from "./btf_access.ts";
+export * from "./btf_core.ts";
+export * from "./btf_ctx.ts";
 export * from "./btf_fields.ts";
 export * from "./btf_find.ts";
+export * from "./btf_func.ts";
 export * from "./btf_kfunc.ts";
 export * from "./btf_obj.ts";

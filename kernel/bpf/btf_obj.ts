@@ -36,6 +36,7 @@ import {
 import type { Ref } from "../../lib/err.ts";
 import type { CoreBtf, CoreType } from "../../lib/relo_core.ts";
 import type { Kernel } from "../kernel.ts";
+import type { bpf_cand_cache } from "./btf_core.ts";
 import type { btf_id_dtor, btf_kfunc_set_tab } from "./btf_kfunc.ts";
 import type {
 	btf,
@@ -150,6 +151,10 @@ export class btf_obj implements btf, CoreBtf {
 	struct_meta_tab: btf_struct_meta[] | null = null;
 	struct_ops_tab: bpf_struct_ops_desc[] | null = null;
 	base_id_map: Uint32Array | null = null;
+	/** vmlinux: candidates found for CO-RE, vmlinux_cand_cache and module_cand_cache. */
+	cand_cache: { vmlinux: (bpf_cand_cache | null)[]; module: (bpf_cand_cache | null)[] } | null = null;
+	/** vmlinux: struct bpf_ctx_convert. */
+	ctx_convert: btf_type | null = null;
 	private readonly types: (btf_type_rec | undefined)[] = [];
 	private readonly strs = new Map<number, string>();
 	/** Hash of essential names: heads by bucket, next by local index; both hold local index + 1. */
