@@ -188,6 +188,8 @@ export interface bpf_map_ops {
 	map_for_each_callback?(map: bpf_map, callback_fn: bigint, callback_ctx: bigint, flags: bigint): number;
 	map_poke_track?(map: bpf_map, aux: bpf_prog_aux): number;
 	map_poke_untrack?(map: bpf_map, aux: bpf_prog_aux): void;
+	/** The program in a slot of a prog array (array->ptrs[key]). */
+	prog_at?(map: bpf_map, key: number): bpf_prog | null;
 	map_mem_usage?(map: bpf_map): bigint;
 	/** The struct that map_alloc makes (`bpf_array`), for PTR_TO_MAP access through BTF. */
 	readonly map_btf_name?: string;
