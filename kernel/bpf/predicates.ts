@@ -239,6 +239,13 @@ export function bpf_pseudo_kfunc_call(insn: bpf_insn): boolean {
 	return insn.code === (BPF_JMP | BPF_CALL) && insn.src_reg === BPF_PSEUDO_KFUNC_CALL;
 }
 
+/** kernel/bpf/verifier.c: btf_vmlinux; the program would not have got here without one */
+export function btf_vmlinux(env: bpf_verifier_env): btf {
+	const vmlinux = env.kernel.bpf.bpf_get_btf_vmlinux();
+	if (typeof vmlinux === "number") throw new Error(`no vmlinux BTF: ${vmlinux}`);
+	return vmlinux;
+}
+
 /** kernel/bpf/verifier.c: btf_type_name */
 export function btf_type_name(btf: btf, id: number): string {
 	return btf_name_by_offset(btf, btf_type_by_id(btf, id)!.name_off)!;
