@@ -155,6 +155,8 @@ export class btf_obj implements btf, CoreBtf {
 	cand_cache: { vmlinux: (bpf_cand_cache | null)[]; module: (bpf_cand_cache | null)[] } | null = null;
 	/** vmlinux: struct bpf_ctx_convert. */
 	ctx_convert: btf_type | null = null;
+	/** Ids, offsets and sizes that btf_ids.ts looked up. */
+	readonly id_cache = new Map<string, number>();
 	private readonly types: (btf_type_rec | undefined)[] = [];
 	private readonly strs = new Map<number, string>();
 	/** Hash of essential names: heads by bucket, next by local index; both hold local index + 1. */
