@@ -159,16 +159,12 @@ function ref_convert_owning_non_owning(env: bpf_verifier_env, ref_obj_id: number
 	return -EFAULT;
 }
 
-/**
- * kernel/bpf/verifier.c: fetch_kfunc_meta. Sets `meta.val` on success, and `kfunc_name.val` as soon as
- * the kfunc is known.
- */
+/** kernel/bpf/verifier.c: fetch_kfunc_meta; `kfunc_name` is set as soon as the kfunc is known, errors or not */
 export function fetch_kfunc_meta(
 	env: bpf_verifier_env,
 	insn: bpf_insn,
-	meta: Ref<bpf_kfunc_call_arg_meta | null>,
 	kfunc_name: Ref<string | null> | null,
-): number {
+): bpf_kfunc_call_arg_meta | number {
 	if (kfunc_name) kfunc_name.val = null;
 
 	if (!insn.imm) return -EINVAL;
@@ -185,7 +181,7 @@ export function fetch_kfunc_meta(
 	const kfunc_flags = btf_kfunc_id_set_contains(desc_btf, func_id, env.prog);
 	if (kfunc_flags === null) return -EACCES;
 
-	meta.val = {
+	return {
 		btf: desc_btf,
 		func_id,
 		kfunc_flags,
@@ -208,8 +204,6 @@ export function fetch_kfunc_meta(
 		map: { ptr: null, uid: 0 },
 		mem_size: 0n,
 	};
-
-	return 0;
 }
 
 /** bpf_rcu_read_lock() and its kin: what they do to the state, and where they may not be called. */
@@ -414,12 +408,11 @@ export function check_kfunc_call(env: bpf_verifier_env, insn: bpf_insn, insn_idx
 	/* Dead code may hold one without an id; fixup_kfunc_call() objects if it is alive. */
 	if (!insn.imm) return 0;
 
-	const fetched: Ref<bpf_kfunc_call_arg_meta | null> = { val: null };
 	const name: Ref<string | null> = { val: null };
-	let err = fetch_kfunc_meta(env, insn, fetched, name);
-	if (err === -EACCES && name.val) verbose(env, `calling kernel function ${name.val} is not allowed\n`);
-	if (err) return err;
-	const meta = fetched.val!;
+	const meta = fetch_kfunc_meta(env, insn, name);
+	if (meta === -EACCES && name.val) verbose(env, `calling kernel function ${name.val} is not allowed\n`);
+	if (IS_ERR(meta)) return meta;
+	let err: number;
 	const func_name = meta.func_name;
 	const desc_btf = meta.btf;
 	const insn_aux = env.insn_aux_data[insn_idx]!;

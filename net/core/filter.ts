@@ -86,6 +86,8 @@ import * as convert from "./filter_convert.ts";
 import * as proto from "./filter_proto.ts";
 import * as sets from "./filter_sets.ts";
 
+export { bpf_helper_changes_pkt_data } from "./filter_changes.ts";
+
 const TC_ACT_SHOT = 2;
 
 /** net/core/filter.c: bpf_sk_base_func_proto */
