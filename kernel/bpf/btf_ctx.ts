@@ -35,7 +35,7 @@ import {
 } from "../../include/uapi/linux/bpf.ts";
 import { BTF_KIND_STRUCT } from "../../include/uapi/linux/btf.ts";
 import type { Kernel } from "../kernel.ts";
-import { bpf_lsm_is_trusted } from "./bpf_lsm.ts";
+import { untrusted_lsm_hooks } from "./bpf_lsm_hooks.ts";
 import type { bpf_insn_access_aux, bpf_prog } from "./bpf_types.ts";
 import { btf_param_match_suffix } from "./btf_access.ts";
 import { btf_vmlinux } from "./btf_find.ts";
@@ -331,6 +331,16 @@ function get_ctx_arg_idx(b: btf, func_proto: btf_type | null, off: number): numb
 	offset += btf_type_is_ptr(t) ? 8 : roundup8(t.size);
 	if (off < offset) return args.length;
 	return args.length + 1;
+}
+
+/**
+ * kernel/bpf/bpf_lsm.c: bpf_lsm_is_trusted, from the table alone: bpf_lsm.ts stands above this file (it calls
+ * btf_ctx_access), and a cycle of modules with tables cannot be loaded in every order.
+ */
+function bpf_lsm_is_trusted(prog: bpf_prog): boolean {
+	const vmlinux = btf_vmlinux(prog.kernel);
+	const t = vmlinux && btf_type_by_id(vmlinux, prog.aux.attach_btf_id);
+	return !t || !untrusted_lsm_hooks.has(btf_tname(vmlinux, t));
 }
 
 /** kernel/bpf/btf.c: prog_args_trusted */
