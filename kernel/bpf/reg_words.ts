@@ -6,9 +6,10 @@
  * A double holds such a field exactly up to 2^53 and rounds monotonically beyond, so comparing it with
  * a bound below 2^53 gives the exact answer.
  */
+
+import { tnum_strn } from "./log.ts";
 import type { bpf_reg_state } from "./reg_state.ts";
 import { R_SMAX, R_SMIN, R_UMAX, R_VAR_MASK, R_VAR_VALUE, REG_WORDS } from "./reg_state.ts";
-import { tnum_strn } from "./tnum.ts";
 
 const TWO32 = 4294967296;
 
@@ -67,10 +68,7 @@ export function var_off_is_zero(reg: bpf_reg_state): boolean {
 	const { h, p } = reg;
 	const i32 = h.i32;
 	return (
-		(i32[p + R_VAR_MASK]! |
-			i32[p + R_VAR_MASK + 1]! |
-			i32[p + R_VAR_VALUE]! |
-			i32[p + R_VAR_VALUE + 1]!) ===
+		(i32[p + R_VAR_MASK]! | i32[p + R_VAR_MASK + 1]! | i32[p + R_VAR_VALUE]! | i32[p + R_VAR_VALUE + 1]!) ===
 		0
 	);
 }
@@ -89,5 +87,5 @@ export function zero_reg(reg: bpf_reg_state): void {
 
 /** tnum_strn() of reg->var_off */
 export function var_off_str(reg: bpf_reg_state): string {
-	return tnum_strn({ value: reg.var_off_value, mask: reg.var_off_mask });
+	return tnum_strn(reg.var_off_value, reg.var_off_mask);
 }
