@@ -109,11 +109,13 @@ export interface Cpu {
 	/** Any general register by the architecture's number (x86: encoding order rax, rcx, rdx, rbx, rsp, …). */
 	reg(n: number): bigint;
 	set_reg(n: number, v: bigint): void;
+	/** Go on at `pc` when the handler returns, instead of returning to the caller (set registers with set_reg). */
+	jump(pc: number): void;
 	/** True while machine code of this CPU is under way (a handler runs below it). */
 	readonly busy: boolean;
-	/** Instructions or slices spent are not counted; wall time after which a run counts as stalled, in ms. */
+	/** Time in machine code after which a run counts as stalled, in ms. */
 	stall_ms: number;
-	/** When > 0: exact number of instructions that a run may execute, counted down (slow: steps in slices). */
+	/** When > 0: number of instructions that machine code may still execute; counted down exactly (slower by 3 or more). At 0 the run ends as a Stall; Infinity switches it off. */
 	insn_budget: number;
 	/** Called for every instruction when set (slow). */
 	trace: ((pc: number) => void) | null;
@@ -225,7 +227,11 @@ export interface Arch {
 	flush_tlb(): void;
 	/** Code in [start, end) was written; it must be mapped now. */
 	flush_icache(start: number, end: number): void;
+	/** Code was written somewhere, through other addresses than it runs at. */
+	flush_icache_all(): void;
 
+	/** Stubs without a handler of their own come here. */
+	on_call: ((cpu: Cpu, addr: number) => bigint | number | undefined) | null;
 	/** The kernel stack a CPU enters machine code on: its top. Nested runs go on below. */
 	set_stack(cpu: number, top: number): void;
 	/** Call machine code at `addr` in kernel mode with up to six arguments; its return value. */
@@ -236,6 +242,8 @@ export interface Arch {
 
 	/** Faults that memory management may mend (demand paging); set by mm. */
 	on_fault: FaultHandler | null;
+	/** Other exceptions in kernel mode (int3, ud2, …): where to go on, or null for an oops. */
+	on_trap: ((cpu: Cpu, fault: Fault) => number | null) | null;
 	/** Exception tables, by owner (a program's image); replaced as one. */
 	add_extable(owner: object, entries: readonly ExceptionEntry[]): void;
 	remove_extable(owner: object): void;

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The emulated machine with its memory management set up: what a Kernel is booted on. */
-import type { Arch, CallHandler, Cpu, KernelText } from "../arch/arch.ts";
-import type { KernelMemory } from "./memory.ts";
-import type { PageAllocator } from "./page_alloc.ts";
-import type { Percpu } from "./percpu.ts";
-import type { Slab } from "./slab.ts";
-import type { Vmalloc } from "./vmalloc.ts";
+import { type Arch, type KernelText, PROT_KERNEL } from "../arch/arch.ts";
+import { X86_LAYOUT } from "../arch/x86/layout.ts";
+import { VMALLOC_PGDS, X86Arch } from "../arch/x86/x86.ts";
+import { PAGE_SIZE, Ram } from "../virt/ram.ts";
+import { __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
+import { GuestFault } from "./guest_memory.ts";
+import { KernelMemory } from "./memory.ts";
+import { PageAllocator } from "./page_alloc.ts";
+import { Percpu } from "./percpu.ts";
+import { Slab } from "./slab.ts";
+import { Vmalloc } from "./vmalloc.ts";
+
+/** struct pcpu_hot: offsets (arch/x86/include/asm/current.h, without call depth tracking) */
+export const PCPU_HOT_CURRENT_TASK = 0;
+export const PCPU_HOT_PREEMPT_COUNT = 8;
+export const PCPU_HOT_CPU_NUMBER = 12;
+export const PCPU_HOT_TOP_OF_STACK = 16;
 
 export interface MachineConfig {
 	arch: "x86_64" | "arm64";
@@ -30,11 +41,111 @@ export interface Machine {
 	readonly percpu: Percpu;
 	/** kernel text: `text.define(name, handler)` registers what a helper, kfunc or kernel function does */
 	readonly text: KernelText;
-	/** Called for a stub that has no handler of its own: the address called, the CPU with the arguments. */
-	on_call: ((addr: number, cpu: Cpu) => ReturnType<CallHandler>) | null;
 	/** Call machine code in kernel mode: its return value, or KernelOops / Stall thrown. */
 	run(cpu: number, addr: number, args: readonly (bigint | number)[]): bigint;
+	/** text_poke(): write code whatever its pages' rights, and make every CPU see it */
+	text_poke(va: number, code: Uint8Array): void;
 	/** Pages in use now, less those of the kernel's own page tables: equal before and after when nothing leaks. */
 	pages_in_use(): number;
 	close(): void;
+}
+
+/** arch/x86/include/asm/page_64_types.h: THREAD_SIZE */
+const THREAD_PAGES = 4;
+
+/** A kernel stack of 16 KiB with unmapped pages below and above (VMAP_STACK): its top, or 0. */
+export function alloc_thread_stack(m: { vmalloc: Vmalloc; pages: PageAllocator; arch: Arch }): number {
+	// the lowest page of the area stays unmapped: an overflow faults instead of running into a neighbour
+	const area = m.vmalloc.get_vm_area((THREAD_PAGES + 1) * PAGE_SIZE, 0);
+	if (!area) return 0;
+	const pfns = new Int32Array(THREAD_PAGES);
+	for (let i = 0; i < THREAD_PAGES; i++) {
+		const pfn = m.pages.alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (pfn < 0 || m.arch.kernel_table.map(area.addr + (i + 1) * PAGE_SIZE, pfn * PAGE_SIZE, PROT_KERNEL)) {
+			if (pfn >= 0) m.pages.__free_page(pfn);
+			for (let j = 0; j < i; j++) m.pages.__free_page(pfns[j]!);
+			m.vmalloc.free_vm_area(area);
+			return 0;
+		}
+		pfns[i] = pfn;
+	}
+	area.pages = pfns;
+	return area.addr + (THREAD_PAGES + 1) * PAGE_SIZE;
+}
+
+/** Give a stack back by its top. */
+export function free_thread_stack(m: { vmalloc: Vmalloc; pages: PageAllocator }, top: number): void {
+	const area = m.vmalloc.find_vm_area(top - (THREAD_PAGES + 1) * PAGE_SIZE);
+	if (!area) throw new Error("BUG: no such kernel stack");
+	m.vmalloc.free_vm_area(area);
+	for (const pfn of area.pages) m.pages.__free_page(pfn);
+}
+
+/** Set up a machine: RAM, page tables with the direct map, allocators, percpu areas, a stack for each CPU. */
+export function create_machine(config: MachineConfig): Machine {
+	if (config.arch !== "x86_64") throw new Error(`not ported: a machine of architecture ${config.arch}`);
+	const ram = new Ram(config.memory);
+	const pages = new PageAllocator(ram, X86_LAYOUT.direct_map);
+	const arch = new X86Arch(
+		ram,
+		{
+			alloc_table: () => pages.alloc_page(GFP_KERNEL | __GFP_ZERO),
+			free_table: (pfn) => pages.__free_page(pfn),
+		},
+		{ cpus: config.cpus, unicorn: config.unicorn, stall_ms: config.stall_ms },
+	);
+	const { layout } = arch;
+	const mem = new KernelMemory(ram, arch.kernel_table, layout.direct_map);
+	const slab = new Slab(pages, mem);
+	// only addresses below these top-level entries are in every address space
+	const vmalloc_end = layout.vmalloc_start + VMALLOC_PGDS * 0x8000000000;
+	const vmalloc = new Vmalloc(arch, pages, mem, layout.vmalloc_start, vmalloc_end);
+	const modules = new Vmalloc(arch, pages, mem, layout.modules_start, layout.modules_end);
+	const percpu = new Percpu(arch, pages, mem, config.cpus);
+
+	// static percpu variables that machine code reaches through gs (arch/x86/include/asm/percpu.h, current.h)
+	const this_cpu_off = percpu.define_static("this_cpu_off", 8);
+	const pcpu_hot = percpu.define_static("pcpu_hot", 64, 64);
+	arch.text.add("this_cpu_off", this_cpu_off, 8);
+	arch.text.add("pcpu_hot", pcpu_hot, 64);
+	const m = { vmalloc, pages, arch };
+	for (let cpu = 0; cpu < config.cpus; cpu++) {
+		mem.wptr(percpu.per_cpu_ptr(this_cpu_off, cpu), arch.per_cpu_offset(cpu));
+		mem.w32(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_CPU_NUMBER, cpu);
+		const top = alloc_thread_stack(m);
+		if (top === 0) throw new RangeError("RAM too small");
+		mem.wptr(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_TOP_OF_STACK, top);
+		arch.set_stack(cpu, top);
+	}
+
+	return {
+		arch,
+		mem,
+		pages,
+		slab,
+		vmalloc,
+		modules,
+		percpu,
+		text: arch.text,
+		run: (cpu, addr, args) => arch.run(cpu, addr, args),
+		pages_in_use() {
+			slab.shrink();
+			percpu.shrink();
+			return pages.in_use - arch.kernel_table_pages;
+		},
+		text_poke(va, code) {
+			for (let at = 0; at < code.length; ) {
+				const pa = arch.kernel_table.walk_pa(va + at);
+				if (pa < 0) throw new GuestFault(va + at, true, "text_poke of an unmapped page");
+				const n = Math.min(code.length - at, PAGE_SIZE - (pa % PAGE_SIZE));
+				mem.write(layout.direct_map + pa, code.subarray(at, at + n));
+				at += n;
+			}
+			arch.flush_icache(va, va + code.length);
+		},
+		close() {
+			arch.close();
+			ram.close();
+		},
+	};
 }

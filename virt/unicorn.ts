@@ -77,7 +77,9 @@ export function load_unicorn(path?: string): UnicornApi {
 	const uc_version = lib.func("unsigned int uc_version(void *, void *)");
 	const uc_open = lib.func("int uc_open(int arch, int mode, _Out_ uint64_t *uc)");
 	const uc_close = lib.func("int uc_close(uint64_t uc)");
-	const mem_map_ptr = lib.func("int uc_mem_map_ptr(uint64_t uc, uint64_t a, uint64_t n, uint32_t perms, uint64_t p)");
+	const mem_map_ptr = lib.func(
+		"int uc_mem_map_ptr(uint64_t uc, uint64_t a, uint64_t n, uint32_t perms, uint64_t p)",
+	);
 	const reg_write = lib.func("int uc_reg_write(uint64_t uc, int reg, void *v)");
 	const reg_read = lib.func("int uc_reg_read(uint64_t uc, int reg, void *v)");
 	const emu_start = lib.func("int uc_emu_start(uint64_t uc, int64_t b, int64_t u, int64_t t, int64_t n)");
@@ -124,9 +126,19 @@ export function load_unicorn(path?: string): UnicornApi {
 		ctl_int: (uc, cmd, n) => ctl(uc, cmd, "int", n) as number,
 		ctl_range: (uc, cmd, start, end) => ctl(uc, cmd, "uint64_t", start, "uint64_t", end) as number,
 		hook_intr: (uc, fn) =>
-			add(uc, UC_HOOK_INTR, koffi.register((_uc: unknown, no: number) => fn(no), koffi.pointer(CbIntr))),
+			add(
+				uc,
+				UC_HOOK_INTR,
+				koffi.register((_uc: unknown, no: number) => fn(no), koffi.pointer(CbIntr)),
+			),
 		hook_syscall: (uc, fn) =>
-			add(uc, UC_HOOK_INSN, koffi.register(() => fn(), koffi.pointer(CbVoid)), "int", X86_INS_SYSCALL),
+			add(
+				uc,
+				UC_HOOK_INSN,
+				koffi.register(() => fn(), koffi.pointer(CbVoid)),
+				"int",
+				X86_INS_SYSCALL,
+			),
 		hook_code: (uc, fn) =>
 			add(
 				uc,

@@ -27,6 +27,8 @@ export interface Vcpu {
 	pc: number;
 	/** Run from `pc` until something happens: an EV_* value. `count` > 0 ends it after so many instructions (slow). */
 	start(pc: number, count: number): number;
+	/** Instructions that the last start(pc, count) executed; count > 0. */
+	executed(count: number): number;
 	/** Address that the last memory fault was about. */
 	fault_addr(): number;
 	/** x86: page-fault error code; arm64: ESR. */
@@ -37,6 +39,8 @@ export interface Vcpu {
 	flush_tlb(): void;
 	/** Code at [start, end) was written by the host; it must be mapped. */
 	flush_code(start: number, end: number): void;
+	/** Drop all translated code. */
+	flush_all_code(): void;
 	/** Root of the page tables (x86: CR3, arm64: TTBR0). Flushes the TLB. */
 	set_root(pa: number): void;
 	/** Call `fn` before every instruction; null: no longer. Free when off. */

@@ -17,9 +17,11 @@ import { type Ram, Ram as RamClass } from "./ram.ts";
 import {
 	find_in_cpu,
 	type Hook,
+	SelfMemory,
 	type StopTimer,
 	UC_ARCH_X86,
 	UC_CTL_CPU_MODEL,
+	UC_CTL_TB_FLUSH,
 	UC_CTL_TB_REMOVE_CACHE,
 	UC_CTL_TLB_FLUSH,
 	UC_ERR_EXCEPTION,
@@ -79,6 +81,8 @@ interface Offsets {
 	/** in CPUX86State */
 	error_code: number;
 	old_exception: number;
+	/** in the engine's structure: instructions of a start with a count */
+	emu_counter: number;
 }
 
 /** Selector-and-mode part of the state: from hflags to the end of segs. */
@@ -87,7 +91,8 @@ const MODE_END = ENV_SEGS + 6 * 24;
 
 export class X86Vcpu implements Vcpu {
 	private readonly api: UnicornApi;
-	private readonly uc: bigint;
+	/** the engine's handle */
+	readonly uc: bigint;
 	private readonly hooks: Hook[] = [];
 	private readonly scratch = new Uint8Array(32);
 	private readonly scratch_dv = new DataView(this.scratch.buffer);
@@ -104,6 +109,7 @@ export class X86Vcpu implements Vcpu {
 	error = 0;
 	private was_syscall = false;
 	readonly tick_ms: number;
+	private readonly counter: BigUint64Array;
 	private user_mode: Uint8Array | null = null;
 	private readonly kernel_mode: Uint8Array;
 
@@ -138,6 +144,7 @@ export class X86Vcpu implements Vcpu {
 		this.env_u8 = new Uint8Array(buffer);
 		this.gpr = new BigInt64Array(buffer, 0, 17);
 		this.gpr32 = new Int32Array(buffer, 0, 34);
+		this.counter = new BigUint64Array(koffi.view(uc + BigInt(off.emu_counter), 8));
 		this.verify(root, cr4);
 		this.kernel_mode = this.env_u8.slice(MODE_START, MODE_END);
 	}
@@ -204,6 +211,12 @@ export class X86Vcpu implements Vcpu {
 		}
 		if (this.was_syscall) return EV_SYSCALL;
 		return EV_HALT;
+	}
+
+	/** Instructions that the last start(pc, count > 0) executed. */
+	executed(count: number): number {
+		// when the limit ends a start, the one that was not executed any more is counted too
+		return Math.min(Number(this.counter[0]), count);
 	}
 
 	fault_addr(): number {
@@ -282,6 +295,13 @@ export class X86Vcpu implements Vcpu {
 		}
 	}
 
+	/** Drop all translated code. */
+	flush_all_code(): void {
+		this.api.ctl(this.uc, UC_CTL_TB_FLUSH);
+		// the TLB keeps pointing at pages as code pages
+		this.flush_tlb();
+	}
+
 	set_root(pa: number): void {
 		this.write_reg(REG_CR3, BigInt(pa));
 		this.flush_tlb();
@@ -333,7 +353,7 @@ function calibrate(api: UnicornApi): Offsets {
 	const had = api.calibrated.get("x86") as Offsets | undefined;
 	if (had) return had;
 	const place = find_registers(api);
-	const draft: Offsets = { ...place, error_code: 0, old_exception: 0 };
+	const draft: Offsets = { ...place, error_code: 0, old_exception: 0, emu_counter: 0 };
 
 	// tables at 0x1000…0x4000; code at 0x400000 → 0x10000, data read-only at 0x401000 → 0x11000, NX at 0x402000
 	const ram = new RamClass(2 << 20);
@@ -347,6 +367,10 @@ function calibrate(api: UnicornApi): Offsets {
 	dv.setBigUint64(0x4000, 0x10000n | present | write, true);
 	dv.setBigUint64(0x4000 + 8, 0x11000n | present | nx, true);
 	dv.setBigUint64(0x4000 + 16, 0x12000n | present | write | nx, true);
+	// nop…; hlt: 17 and 129 instructions
+	ram.u8s[0]!.fill(0x90, 0x10100, 0x10400);
+	ram.u8s[0]![0x10110] = 0xf4;
+	ram.u8s[0]![0x10280] = 0xf4;
 	// mov rax,[rdi]; hlt / mov [rdi],rax; hlt / jmp rdi
 	ram.u8s[0]!.set([0x48, 0x8b, 0x07, 0xf4], 0x10000);
 	ram.u8s[0]!.set([0x48, 0x89, 0x07, 0xf4], 0x10010);
@@ -362,7 +386,8 @@ function calibrate(api: UnicornApi): Offsets {
 	let olds: number[] = [];
 	for (const c of cases) {
 		const cpu = new X86Vcpu(api, ram, 0x1000, 1000, draft, CR4_NO_SMAP);
-		const words = () => new Int32Array(cpu.env.buffer.slice(cpu.env.byteOffset, cpu.env.byteOffset + ENV_SIZE));
+		const words = () =>
+			new Int32Array(cpu.env.buffer.slice(cpu.env.byteOffset, cpu.env.byteOffset + ENV_SIZE));
 		const before = words();
 		cpu.gpr[7] = BigInt(c.addr);
 		// draft offsets: start() and fault_done() must not write through them, so look at the raw result
@@ -381,13 +406,36 @@ function calibrate(api: UnicornApi): Offsets {
 		}
 		cpu.close();
 	}
+	const emu_counter = find_counter(api, ram, draft);
 	ram.close();
 	olds = [...new Set(olds)];
 	if (codes.length !== 1 || olds.length !== 1)
 		throw new UnknownEngine(api.version, `calibration found ${codes.length} and ${olds.length} candidates`);
-	const found: Offsets = { ...place, error_code: codes[0]!, old_exception: olds[0]! };
+	const found = { ...draft, error_code: codes[0]!, old_exception: olds[0]!, emu_counter };
 	api.calibrated.set("x86", found);
 	return found;
+}
+
+/** Where the engine counts the instructions of a start that has a limit. */
+function find_counter(api: UnicornApi, ram: Ram, draft: Offsets): number {
+	const cpu = new X86Vcpu(api, ram, 0x1000, 1000, draft, CR4_NO_SMAP);
+	const self = new SelfMemory();
+	try {
+		const runs: { n: number; head: Buffer | null }[] = [];
+		for (const { pc, n } of [
+			{ pc: 0x400100, n: 17 },
+			{ pc: 0x400200, n: 129 },
+		]) {
+			cpu.start(pc, 1000);
+			runs.push({ n, head: self.read(cpu.uc, 0x1000) });
+		}
+		for (let at = 0; at + 8 <= 0x1000; at += 8)
+			if (runs.every(({ n, head }) => head?.readBigUInt64LE(at) === BigInt(n))) return at;
+		throw new UnknownEngine(api.version, "the instruction counter was not found");
+	} finally {
+		self.close();
+		cpu.close();
+	}
 }
 
 function find_registers(api: UnicornApi): { pointer_at: number; env: number } {
