@@ -68,7 +68,7 @@ export function debian_source(files: readonly { name: string; text: string }[]):
 	return null;
 }
 
-function apt_files(): { name: string; text: string }[] {
+export function apt_files(): { name: string; text: string }[] {
 	const names: string[] = [];
 	if (existsSync("/etc/apt/sources.list")) names.push("/etc/apt/sources.list");
 	if (existsSync("/etc/apt/sources.list.d"))

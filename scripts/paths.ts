@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Folders of the project. */
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The project's root. */
+export function rootDir(): string {
+	return dirname(dirname(fileURLToPath(import.meta.url)));
+}
+
+/** What set-up fetched and built: .cache in the project. */
+export function cacheDir(): string {
+	return join(rootDir(), ".cache");
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `npm test`: set-up, then every check: format and lint with the import rules, types, unit tests, selftests. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import pc from "picocolors";
+import { rootDir } from "./paths.ts";
+import { setup } from "./setup.ts";
+
+const root = rootDir();
+const bin = (name: string) => join(root, "node_modules", ".bin", name);
+
+interface Stage {
+	readonly name: string;
+	readonly cmd: string;
+	readonly args: readonly string[];
+}
+
+const stages: readonly Stage[] = [
+	{ name: "format and lint, with the import rules", cmd: bin("biome"), args: ["ci", "--error-on-warnings"] },
+	{ name: "types", cmd: bin("tsc"), args: ["-p", "."] },
+	{ name: "unit tests", cmd: bin("vitest"), args: ["run"] },
+	{ name: "selftests", cmd: process.execPath, args: ["scripts/bootstrap.mjs", "scripts/start.ts"] },
+];
+
+if (!(await setup())) process.exit(1);
+let failed = 0;
+for (const [i, stage] of stages.entries()) {
+	process.stdout.write(pc.bold(`\n[${i + 1}/${stages.length}] ${stage.name}\n`));
+	const start = Date.now();
+	const r = spawnSync(stage.cmd, stage.args, { cwd: root, stdio: "inherit" });
+	const ok = r.status === 0;
+	if (!ok) failed++;
+	const took = `${((Date.now() - start) / 1000).toFixed(1)} s`;
+	process.stdout.write(ok ? pc.green(`${stage.name}: ok (${took})\n`) : pc.red(`${stage.name}: FAILED (${took})\n`));
+}
+process.stdout.write(`\nstages: ${stages.length - failed} passed, ${failed} failed\n`);
+process.exitCode = failed ? 1 : 0;
