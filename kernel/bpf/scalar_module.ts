@@ -51,10 +51,6 @@ export interface ScalarExports {
 	mark_reg_not_init(p: number): void;
 	mark_reg_s32_range(p: number, min: number, max: number): void;
 	update_reg_bounds(p: number): void;
-	update_reg32_bounds(p: number): void;
-	update_reg64_bounds(p: number): void;
-	reg_deduce_bounds(p: number): void;
-	reg_bound_offset(p: number): void;
 	reg_bounds_sync(p: number): void;
 	/** 0: sane; 1: range; 2: const tnum; 3: const subreg tnum */
 	bounds_violation(p: number): number;
@@ -91,6 +87,7 @@ export interface ScalarExports {
 
 	reset_idmap(id_gen: number): void;
 	check_ids(old_id: number, cur_id: number): number;
+	regs_exact(old: number, cur: number): number;
 	regsafe(old: number, cur: number, exact: number): number;
 	stacksafe(
 		old_stack: number,
