@@ -82,6 +82,8 @@ import type { bpf_reg_state } from "./reg_state.ts";
 import { tnum_strn } from "./tnum.ts";
 import type { bpf_func_state, bpf_verifier_env, bpf_verifier_log, UserLogBuffer } from "./verifier_types.ts";
 
+export { tnum_strn } from "./tnum.ts";
+
 const UINT_MAX = 4294967295;
 /** Bytes of text that collect before they are copied to the user's buffer. */
 const PENDING_SIZE = 1 << 16;

@@ -159,7 +159,7 @@ class VerifierState implements bpf_verifier_state {
 }
 
 /** kzalloc(sizeof(struct bpf_verifier_state)) */
-export function alloc_verifier_state(): bpf_verifier_state {
+export function alloc_verifier_state(_env?: bpf_verifier_env): bpf_verifier_state {
 	return new VerifierState();
 }
 
@@ -323,6 +323,11 @@ export function copy_verifier_state(
 		copy_func_state(dst, src.frame[i]!);
 	}
 	return 0;
+}
+
+/** kernel/bpf/verifier.c: state_htab_size */
+export function state_htab_size(env: bpf_verifier_env): number {
+	return env.prog.len;
 }
 
 /** kernel/bpf/verifier.c: explored_state; the states kept for an instruction (and others), newest first */
