@@ -79,10 +79,8 @@ import type { bpf_line_info } from "./bpf_types.ts";
 import { btf_name_by_offset, btf_type_by_id } from "./btf.ts";
 import type { btf } from "./btf_types.ts";
 import type { bpf_reg_state } from "./reg_state.ts";
-import { tnum_strn } from "./tnum.ts";
+import { tnum_strn as strn } from "./tnum.ts";
 import type { bpf_func_state, bpf_verifier_env, bpf_verifier_log, UserLogBuffer } from "./verifier_types.ts";
-
-export { tnum_strn } from "./tnum.ts";
 
 const UINT_MAX = 4294967295;
 /** Bytes of text that collect before they are copied to the user's buffer. */
@@ -410,6 +408,11 @@ export function snum(v: bigint): string {
 	return v >= -32768n && v <= 32767n ? v.toString() : hex(v);
 }
 
+/** kernel/bpf/log.c: tnum_strn */
+export function tnum_strn(value: bigint, mask: bigint): string {
+	return strn({ value, mask });
+}
+
 const S64_MIN = -(1n << 63n);
 const S64_MAX = (1n << 63n) - 1n;
 const U64_MAX = (1n << 64n) - 1n;
@@ -512,8 +515,7 @@ export function reg_state_str(env: bpf_verifier_env, state: bpf_func_state, reg:
 		if (!reg.var_off_equals(0)) attr(`imm=${snum(BigInt.asIntN(64, reg.var_off_value))}`);
 	} else {
 		out += scalar_ranges(reg, sep);
-		if (!reg.var_off_is_unknown)
-			attr(`var_off=${tnum_strn({ value: reg.var_off_value, mask: reg.var_off_mask })}`);
+		if (!reg.var_off_is_unknown) attr(`var_off=${tnum_strn(reg.var_off_value, reg.var_off_mask)}`);
 	}
 	return `${out})`;
 }
