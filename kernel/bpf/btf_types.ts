@@ -130,6 +130,8 @@ export interface btf_record {
 export interface btf_struct_meta {
 	btf_id: number;
 	record: btf_record;
+	/** The pointer that instructions carry for it (fixups.ts: struct_meta_addr). */
+	addr?: bigint;
 }
 
 /** struct btf_func_model (include/linux/bpf.h) */

@@ -85,7 +85,8 @@ import {
 } from "../../include/uapi/linux/bpf_common.ts";
 import type { Ref } from "../../lib/err.ts";
 import type { Kernel } from "../kernel.ts";
-import { bpf_capable, CAP_BPF, CAP_SYS_ADMIN, capable } from "../task.ts";
+import { bpf_token_capable } from "../security.ts";
+import { CAP_BPF } from "../task.ts";
 import {
 	type bpf_insn,
 	type bpf_jit_poke_descriptor,
@@ -123,18 +124,12 @@ const S32_MAX = 0x7fffffff;
 const S32_MIN = -0x80000000;
 const MAX_POKE_TAB = 1024;
 
-/** kernel/bpf/token.c: bpf_token_capable; without a token the caller's own capabilities count. */
-export function bpf_token_capable(kernel: Kernel, _token: object | null, cap: number): boolean {
-	if (cap === CAP_BPF) return bpf_capable(kernel.current);
-	return capable(kernel.current, cap) || (cap !== CAP_SYS_ADMIN && capable(kernel.current, CAP_SYS_ADMIN));
-}
-
 /** include/linux/filter.h: bpf_jit_blinding_enabled */
 export function bpf_jit_blinding_enabled(prog: bpf_prog): boolean {
 	const { kernel } = prog;
 	if (!prog.jit_requested) return false;
 	if (!kernel.config.bpf_jit_harden) return false;
-	if (kernel.config.bpf_jit_harden === 1 && bpf_token_capable(kernel, prog.aux.token, CAP_BPF)) return false;
+	if (kernel.config.bpf_jit_harden === 1 && bpf_token_capable(kernel, CAP_BPF)) return false;
 	return true;
 }
 
@@ -389,7 +384,7 @@ function bpf_prog_ksym_set_name(prog: bpf_prog): string {
 
 /** kernel/bpf/core.c: bpf_prog_kallsyms_add */
 export function bpf_prog_kallsyms_add(fp: bpf_prog): void {
-	if (!fp.jited || !bpf_token_capable(fp.kernel, fp.aux.token, CAP_BPF)) return;
+	if (!fp.jited || !bpf_token_capable(fp.kernel, CAP_BPF)) return;
 	fp.aux.ksym = {
 		name: bpf_prog_ksym_set_name(fp),
 		start: fp.bpf_func,

@@ -203,16 +203,24 @@ export function BPF_JMP32_A(imm: number): bpf_insn {
 export function BPF_CALL_REL(tgt: number): bpf_insn {
 	return BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, tgt);
 }
+/** Instructions want the address of a symbol that this kernel's table does not have. */
+export class MissingSymbol extends Error {
+	readonly symbol: string;
+	constructor(symbol: string) {
+		super(`no address of symbol ${symbol}`);
+		this.name = "MissingSymbol";
+		this.symbol = symbol;
+	}
+}
 /**
  * The immediate of a call: the distance from __bpf_call_base, cut to 32 bits. A symbol that the
- * kernel's table does not have is an error of whoever names it.
+ * kernel's table does not have throws MissingSymbol.
  */
 export function BPF_CALL_IMM(kernel: Kernel, func: string | bigint): number {
 	const base = kernel.symbols.addr("__bpf_call_base");
 	const addr = typeof func === "bigint" ? func : kernel.symbols.addr(func);
-	if (base === undefined || addr === undefined) {
-		throw new Error(`no address of symbol ${base === undefined ? "__bpf_call_base" : String(func)}`);
-	}
+	if (base === undefined) throw new MissingSymbol("__bpf_call_base");
+	if (addr === undefined) throw new MissingSymbol(String(func));
 	return Number(BigInt.asIntN(32, addr - base));
 }
 /** A call of a kernel function by symbol (or by address). */

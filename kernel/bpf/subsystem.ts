@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The state of kernel/bpf that hangs off a Kernel: what the kernel's files keep in static variables. */
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
-import type { btf, kmodule } from "./btf_types.ts";
+import type { btf, btf_struct_meta, kmodule } from "./btf_types.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
@@ -28,4 +28,6 @@ export interface BpfSubsystem {
 	jit?: ArchJit | null;
 	/** Programs with a symbol (bpf_ksym_add): those whose images kallsyms and stack walks know. */
 	ksyms?: Set<bpf_prog>;
+	/** btf_struct_meta by the pointer that instructions carry (fixups.ts: struct_meta_addr). */
+	struct_metas?: Map<bigint, btf_struct_meta>;
 }
