@@ -21,26 +21,20 @@ import {
 	bpf_lsm_hooks,
 	bpf_lsm_locked_sockopt_hooks,
 	bpf_lsm_unlocked_sockopt_hooks,
-	sleepable_lsm_hooks,
+	btf_func_in_set,
 	untrusted_lsm_hooks,
 } from "./bpf_lsm_hooks.ts";
 import type { bpf_func_proto, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
-import { btf_ctx_access, btf_name_by_offset, btf_type_by_id } from "./btf.ts";
+import { btf_ctx_access } from "./btf.ts";
 import { cgroup_common_func_proto } from "./cgroup_proto.ts";
 import { bpf_lsm_helpers } from "./helper_sets.ts";
 import { bpf_get_attach_cookie_proto } from "./helpers_proto.ts";
 import { bpf_log } from "./log.ts";
 import type { bpf_retval_range, bpf_verifier_log } from "./verifier_types.ts";
 
-const MAX_ERRNO = 4095;
+export { bpf_lsm_is_sleepable_hook, btf_func_in_set } from "./bpf_lsm_hooks.ts";
 
-/** Whether the vmlinux function with BTF id `id` is in a set of names (btf_id_set_contains). */
-export function btf_func_in_set(prog: bpf_prog, set: ReadonlySet<string>, id: number): boolean {
-	const vmlinux = prog.kernel.bpf.bpf_get_btf_vmlinux();
-	if (typeof vmlinux === "number") return false;
-	const t = btf_type_by_id(vmlinux, id);
-	return t !== null && set.has(btf_name_by_offset(vmlinux, t.name_off) ?? "");
-}
+const MAX_ERRNO = 4095;
 
 /** kernel/bpf/bpf_lsm.c: bpf_lsm_verify_prog. 0, or -EINVAL with a line in the log. */
 export function bpf_lsm_verify_prog(vlog: bpf_verifier_log, prog: bpf_prog): number {
@@ -60,11 +54,6 @@ export function bpf_lsm_verify_prog(vlog: bpf_verifier_log, prog: bpf_prog): num
 		return -EINVAL;
 	}
 	return 0;
-}
-
-/** kernel/bpf/bpf_lsm.c: bpf_lsm_is_sleepable_hook, for the hook that `prog` attaches to. */
-export function bpf_lsm_is_sleepable_hook(prog: bpf_prog, btf_id: number): boolean {
-	return btf_func_in_set(prog, sleepable_lsm_hooks, btf_id);
 }
 
 /** kernel/bpf/bpf_lsm.c: bpf_lsm_is_trusted */

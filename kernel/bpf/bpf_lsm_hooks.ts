@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Sets of LSM hooks, by the name of their bpf_lsm_* function (kernel/bpf/bpf_lsm.c, include/linux/lsm_hook_defs.h). */
 
+import type { bpf_prog } from "./bpf_types.ts";
+import { btf_name_by_offset, btf_type_by_id } from "./btf_obj.ts";
+
 /** Every hook that a program may attach to. */
 export const bpf_lsm_hooks: ReadonlySet<string> = new Set([
 	"bpf_lsm_NAME",
@@ -379,3 +382,16 @@ export const bool_lsm_hooks: ReadonlySet<string> = new Set([
 	"bpf_lsm_audit_rule_known",
 	"bpf_lsm_inode_xattr_skipcap",
 ]);
+
+/** Whether the vmlinux function with BTF id `id` is in a set of names (btf_id_set_contains). */
+export function btf_func_in_set(prog: bpf_prog, set: ReadonlySet<string>, id: number): boolean {
+	const vmlinux = prog.kernel.bpf.bpf_get_btf_vmlinux();
+	if (typeof vmlinux === "number") return false;
+	const t = btf_type_by_id(vmlinux, id);
+	return t !== null && set.has(btf_name_by_offset(vmlinux, t.name_off) ?? "");
+}
+
+/** kernel/bpf/bpf_lsm.c: bpf_lsm_is_sleepable_hook, for the hook that `prog` attaches to. */
+export function bpf_lsm_is_sleepable_hook(prog: bpf_prog, btf_id: number): boolean {
+	return btf_func_in_set(prog, sleepable_lsm_hooks, btf_id);
+}

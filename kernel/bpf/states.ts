@@ -12,7 +12,7 @@ import {
 } from "../../include/linux/bpf_verifier.ts";
 import { BPF_REG_FP } from "../../include/linux/filter.ts";
 import { EINVAL, ENOENT } from "../../include/uapi/asm-generic/errno.ts";
-import { BPF_REG_1, BPF_REG_6 } from "../../include/uapi/linux/bpf.ts";
+import { __MAX_BPF_REG, BPF_REG_1, BPF_REG_6 } from "../../include/uapi/linux/bpf.ts";
 import type { Ref } from "../../lib/err.ts";
 import {
 	bt_set_frame_reg,
@@ -69,7 +69,7 @@ export const NOT_EXACT = 0;
 export const EXACT = 1;
 export const RANGE_WITHIN = 2;
 
-const FRAME_REG_WORDS = MAX_BPF_REG * REG_WORDS;
+const FRAME_REG_WORDS = __MAX_BPF_REG * REG_WORDS;
 const NO_REFS: bpf_reference_state[] = [];
 const NO_RANGE: bpf_retval_range = { minval: 0, maxval: 0 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `allowed` callbacks of the helper prototypes of kernel/trace/bpf_trace.c. */
 import { BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER } from "../../include/uapi/linux/bpf.ts";
-import { bpf_lsm_is_sleepable_hook, btf_func_in_set } from "../bpf/bpf_lsm.ts";
+import { bpf_lsm_is_sleepable_hook, btf_func_in_set } from "../bpf/bpf_lsm_hooks.ts";
 import type { bpf_prog } from "../bpf/bpf_types.ts";
 
 const btf_allowlist_d_path: ReadonlySet<string> = new Set([

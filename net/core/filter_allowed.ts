@@ -7,7 +7,7 @@ import {
 	BPF_TRACE_RAW_TP,
 } from "../../include/uapi/linux/bpf.ts";
 import type { bpf_prog } from "../../kernel/bpf/bpf_types.ts";
-import { btf_name_by_offset, btf_type_by_id } from "../../kernel/bpf/btf.ts";
+import { btf_name_by_offset, btf_type_by_id } from "../../kernel/bpf/btf_obj.ts";
 
 /** net/core/bpf_sk_storage.c: bpf_sk_storage_tracing_allowed */
 export function bpf_sk_storage_tracing_allowed(prog: bpf_prog): boolean {
