@@ -395,7 +395,7 @@ function liveness(live: number): string {
 }
 
 function hex(v: bigint): string {
-	return v === 0n ? "0" : `0x${BigInt.asUintN(64, v).toString(16)}`;
+	return `0x${BigInt.asUintN(64, v).toString(16)}`;
 }
 
 /** kernel/bpf/log.c: verbose_unum; of a u64 */

@@ -227,12 +227,12 @@ export function reg_bounds_sync(reg: bpf_reg_state): void {
 	x_of(reg).reg_bounds_sync(reg.p);
 }
 
-/** "%#llx" and "%#x": zero has no prefix. */
+/** "%#llx" and "%#x": the kernel prefixes zero too. */
 function hex64(v: bigint): string {
-	return v === 0n ? "0" : `0x${BigInt.asUintN(64, v).toString(16)}`;
+	return `0x${BigInt.asUintN(64, v).toString(16)}`;
 }
 function hex32(v: number): string {
-	return v === 0 ? "0" : `0x${(v >>> 0).toString(16)}`;
+	return `0x${(v >>> 0).toString(16)}`;
 }
 
 /** kernel/bpf/verifier.c: reg_bounds_sanity_check */
