@@ -8,6 +8,7 @@
  *
  *   REGEX   on the test's name ("#12/p …")        -v   print both logs of the first difference, whole
  *   -n N    show the first N differences (1)      --log    print our log of every test run
+ *   -b      one line of each log for every difference
  *   --xlated  compare the rewritten instructions too      --prof   report time per test over 1 s
  *
  * REC (environment, /tmp/rec/x86) is the folder with the unpacked records, TV the test_verifier.jsonl (.zst).
@@ -345,10 +346,14 @@ function load(
 		else caps.add(c);
 	}
 	kernel.task.files.fd.length = 0;
+	for (const fd of [0, 1, 2]) fd_install(kernel, fd, anon_inode_getfile(kernel, "tty", {}, null, 2));
 	next_addr = 0xff11000100000000n;
 	for (const m of r.maps) {
 		const map = add_map(kernel, m);
-		if (m.value === 24) map.record = kptr_record(kernel);
+		if (m.value === 24 && m.name === "test_map") {
+			map.record = kptr_record(kernel);
+			map.btf = kernel.bpf.module_btfs.get("bpf_testmod")?.btf ?? null;
+		}
 	}
 	const mem = new UserRegions();
 	mem.map(0x1000n, new Uint8Array(256));
@@ -459,6 +464,7 @@ interface Options {
 	xlated: boolean;
 	prof: boolean;
 	unpriv: boolean;
+	brief: boolean;
 }
 
 interface TvRec {
@@ -534,11 +540,14 @@ function compare(
 	}
 	if (!bad) return;
 	t.failed.push(`${name}: ${bad.split("\n")[0]}`);
-	if (t.shown++ < o.show) console.log(`--- ${name}\n${bad}`);
+	if (o.brief) {
+		const lines = bad.split("\n").filter((l) => /^(errno|xlated| {2}real| {2}ours)/.test(l));
+		console.log(`--- ${name}\n${lines.map((l) => l.slice(0, 230)).join("\n")}`);
+	} else if (t.shown++ < o.show) console.log(`--- ${name}\n${bad}`);
 }
 
-function report(t: Tally): void {
-	for (const f of t.failed.slice(0, 400)) console.log(`FAIL ${f.slice(0, 160)}`);
+function report(t: Tally, o: Options): void {
+	for (const f of o.brief ? [] : t.failed.slice(0, 400)) console.log(`FAIL ${f.slice(0, 160)}`);
 	console.log(
 		`${t.run} runs: errno ${t.errno_ok}, log ${t.log_ok}, xlated ${t.xlated_ok}/${t.xlated_run}, thrown ${t.crashed}`,
 	);
@@ -561,10 +570,10 @@ function run_tv(o: Options): void {
 			r.test,
 			kernel,
 			{ ...r, level: 6, unpriv },
-			{ errno: r.errno6, log: r.log6, xlated: r.xlated ?? null },
+			{ errno: r.errno6, log: r.log6 === "TOO BIG" ? null : r.log6, xlated: r.xlated ?? null },
 		);
 	}
-	report(t);
+	report(t, o);
 }
 
 interface GenRec {
@@ -620,7 +629,7 @@ function run_set(set: string, obj: string | undefined, prog: string | undefined,
 			);
 		}
 	}
-	report(t);
+	report(t, o);
 }
 
 function main(): void {
@@ -642,6 +651,7 @@ function main(): void {
 		xlated: flag("--xlated"),
 		prof: flag("--prof"),
 		unpriv: flag("-u"),
+		brief: flag("-b"),
 		show: n ? Number(n) : 1,
 		filter: null,
 	};

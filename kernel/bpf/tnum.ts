@@ -175,7 +175,7 @@ function shown(v: bigint): string {
 	return v <= 65535n ? v.toString() : `0x${v.toString(16)}`;
 }
 function hex(v: bigint): string {
-	return v === 0n ? "0" : `0x${v.toString(16)}`;
+	return `0x${v.toString(16)}`;
 }
 
 /** kernel/bpf/log.c: tnum_strn */
