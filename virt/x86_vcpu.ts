@@ -108,6 +108,7 @@ export class X86Vcpu implements Vcpu {
 	vector = -1;
 	error = 0;
 	private was_syscall = false;
+	private counting = false;
 	readonly tick_ms: number;
 	private readonly counter: BigUint64Array;
 	private user_mode: Uint8Array | null = null;
@@ -198,6 +199,11 @@ export class X86Vcpu implements Vcpu {
 	start(pc: number, count: number): number {
 		this.vector = -1;
 		this.was_syscall = false;
+		if (count > 0 !== this.counting) {
+			// code translated before a limit was set does not count
+			this.counting = count > 0;
+			this.flush_all_code();
+		}
 		const err = this.api.emu_start(this.uc, pc, 0, 0, count);
 		if (this.vector >= 0) return EV_EXCEPTION;
 		if (err !== 0) {
@@ -313,6 +319,8 @@ export class X86Vcpu implements Vcpu {
 			this.trace_hook = null;
 		}
 		if (fn) this.trace_hook = this.api.hook_code(this.uc, fn);
+		// code translated without the hook would not call it
+		this.flush_all_code();
 	}
 
 	arm(): void {
@@ -328,7 +336,7 @@ export class X86Vcpu implements Vcpu {
 	}
 
 	close(): void {
-		this.set_trace(null);
+		if (this.trace_hook) this.set_trace(null);
 		const { timer, api, uc, hooks } = this;
 		const finish = () => {
 			for (const h of hooks) api.hook_del(uc, h);

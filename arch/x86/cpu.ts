@@ -264,7 +264,6 @@ export class X86Cpu implements Cpu {
 	/** The stop came from the watchdog's timer or from the end of the budget. */
 	private tick(pc: number, count: number): void {
 		if (count && this.insn_budget <= 0) throw this.stall(pc, "instruction budget spent");
-		if (count) return;
 		this.ticks++;
 		if (this.ticks * this.vcpu.tick_ms >= this.stall_ms)
 			throw this.stall(pc, `stuck for ${this.stall_ms} ms`);

@@ -84,11 +84,7 @@ export class X86PageTable implements PageTable {
 
 	/** Table that entry at `pa` points to. */
 	private frame(pa: number): number {
-		return (
-			(this.get(pa) & ~0xfff) * 1 +
-			(this.get(pa) & 0x80000000 ? TWO32 : 0) +
-			(this.get(pa + 4) & 0xfffff) * TWO32
-		);
+		return ((this.get(pa) & ~0xfff) >>> 0) + (this.get(pa + 4) & 0xfffff) * TWO32;
 	}
 
 	/** Address of the entry for `va` at `level`; -1 when a table above is missing, -2 when out of memory. */
