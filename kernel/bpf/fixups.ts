@@ -119,6 +119,7 @@ import {
 	is_cmpxchg_insn,
 	special_kfunc_list,
 } from "./predicates.ts";
+import { prog_image } from "./prog.ts";
 import { add_kfunc_in_insns, find_kfunc_desc } from "./subprogs.ts";
 import type { bpf_prog_load_attr, bpf_verifier_env, bpf_verifier_log } from "./verifier_types.ts";
 
@@ -456,6 +457,12 @@ export function specialize_kfunc(
 	return is_rdonly ? (env.kernel.symbols.addr("bpf_dynptr_from_skb_rdonly") ?? addr) : addr;
 }
 
+/** The pointer that instructions carry for the program's struct bpf_prog_aux. */
+export function prog_aux_addr(prog: bpf_prog): bigint {
+	if (prog.aux.foreign_addr === null && !prog.aux.addr) prog_image(prog);
+	return prog.aux.kaddr;
+}
+
 /** First of the addresses that struct btf_struct_meta get as pointers; nothing is mapped there. */
 const STRUCT_META_BASE = 0xffffeaff00000000n;
 const STRUCT_META_STRIDE = 32n;
@@ -464,7 +471,8 @@ const STRUCT_META_STRIDE = 32n;
 export function struct_meta_addr(kernel: Kernel, meta: btf_struct_meta | null): bigint {
 	if (!meta) return 0n;
 	if (meta.addr !== undefined) return meta.addr;
-	const metas = (kernel.bpf.struct_metas ??= new Map());
+	kernel.bpf.struct_metas ??= new Map();
+	const metas = kernel.bpf.struct_metas;
 	const addr = STRUCT_META_BASE + BigInt(metas.size) * STRUCT_META_STRIDE;
 	meta.addr = addr;
 	metas.set(addr, meta);
@@ -548,7 +556,7 @@ export function fixup_kfunc_call(
 	if (id === special.bpf_cast_to_kern_ctx || id === special.bpf_rdonly_cast)
 		return [BPF_MOV64_REG(BPF_REG_0, BPF_REG_1)];
 	if (is_bpf_wq_set_callback_impl_kfunc(env, id))
-		return [...BPF_LD_IMM64(BPF_REG_4, env.prog.aux.kaddr), insn.clone()];
+		return [...BPF_LD_IMM64(BPF_REG_4, prog_aux_addr(env.prog)), insn.clone()];
 	return [];
 }
 

@@ -54,7 +54,7 @@ import { offsetof } from "./btf_ids.ts";
 import { verifier_inlines_helper_call } from "./cfg.ts";
 import { bpf_jit_add_poke_descriptor } from "./core.ts";
 import { func_id_name } from "./disasm.ts";
-import { fixup_kfunc_call } from "./fixups.ts";
+import { fixup_kfunc_call, prog_aux_addr } from "./fixups.ts";
 import { allow_tail_call_in_subprogs } from "./func_proto.ts";
 import {
 	BPF_ALU32_IMM,
@@ -428,7 +428,7 @@ function fixup_helper_call(env: bpf_verifier_env, insn: bpf_insn, i: number, swe
 	if (insn.imm === U.BPF_FUNC_tail_call) return fixup_tail_call(env, insn, i, sweep);
 
 	if (insn.imm === U.BPF_FUNC_timer_set_callback) {
-		insn = sweep.replace(i, [...BPF_LD_IMM64(BPF_REG_3, prog.aux.kaddr), insn.clone()]);
+		insn = sweep.replace(i, [...BPF_LD_IMM64(BPF_REG_3, prog_aux_addr(prog)), insn.clone()]);
 		return patch_call_imm(env, insn);
 	}
 

@@ -5,6 +5,7 @@ import type { btf, btf_struct_meta, kmodule } from "./btf_types.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
+import type { bpf_trampoline } from "./trampoline.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 
 export interface BpfSubsystem {
@@ -30,4 +31,8 @@ export interface BpfSubsystem {
 	ksyms?: Set<bpf_prog>;
 	/** btf_struct_meta by the pointer that instructions carry (fixups.ts: struct_meta_addr). */
 	struct_metas?: Map<bigint, btf_struct_meta>;
+	/** Trampolines by key (trampoline.ts). */
+	trampolines?: Map<bigint, bpf_trampoline>;
+	/** ALLOW_ERROR_INJECTION functions beyond those of attach.ts, by symbol (modules' ones). */
+	error_injection?: Set<string>;
 }
