@@ -58,7 +58,12 @@ export function copy_from_bpfptr(kernel: Kernel, src: bpfptr_t, size: number): U
 }
 
 /** copy_to_bpfptr_offset(): 0 or -EFAULT. */
-export function copy_to_bpfptr_offset(kernel: Kernel, dst: bpfptr_t, offset: number, bytes: Uint8Array): number {
+export function copy_to_bpfptr_offset(
+	kernel: Kernel,
+	dst: bpfptr_t,
+	offset: number,
+	bytes: Uint8Array,
+): number {
 	if (!dst.is_kernel) return impl(kernel).copy_to_user(dst.addr + offset, bytes) ? 0 : -EFAULT;
 	try {
 		impl(kernel).kmem.write(dst.addr + offset, bytes);

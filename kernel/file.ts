@@ -4,9 +4,9 @@
  * files that bpf(2), epoll and perf_event_open(2) give out need them.
  */
 import { EBADF, EMFILE } from "../include/uapi/asm-generic/errno.ts";
-import type { vm_area_struct } from "./kmem.ts";
 import type { Kernel } from "./kernel.ts";
 import { impl } from "./kernel_impl.ts";
+import type { vm_area_struct } from "./kmem.ts";
 import type { wait_queue_head } from "./wait.ts";
 
 export const O_RDONLY = 0;

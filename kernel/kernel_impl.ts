@@ -5,11 +5,14 @@
  */
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
+import type { bpf_prog } from "./bpf/bpf_types.ts";
+import { koffsetof, ksizeof } from "./bpf/layout.ts";
 import { close_files, files_struct } from "./file.ts";
 import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
 import type { Kmem, mm_struct } from "./kmem.ts";
 import { Random } from "./random.ts";
 import { Rcu } from "./rcu.ts";
+import { KernelDeadlock } from "./spinlock.ts";
 import type { task_struct } from "./task.ts";
 import { VirtualTime } from "./time.ts";
 import type { RawTracepoints } from "./trace/tracepoint.ts";
@@ -21,6 +24,10 @@ export class Task implements task_struct {
 	pgid: number;
 	comm = "test_progs";
 	readonly caps: Set<number>;
+	/** What the effective ones may become again. */
+	readonly permitted: Set<number>;
+	/** A wait that is under way ends with -EINTR. */
+	exiting = false;
 	uid = 0;
 	gid = 0;
 	cpu = 0;
@@ -30,21 +37,31 @@ export class Task implements task_struct {
 	addr = 0;
 	/** Nanoseconds since boot at which it began. */
 	readonly start_time: bigint;
-	constructor(pid: number, tgid: number, mm: mm_struct, files: files_struct, caps: Iterable<number>, now: bigint) {
+	constructor(
+		pid: number,
+		tgid: number,
+		mm: mm_struct,
+		files: files_struct,
+		caps: Iterable<number>,
+		now: bigint,
+	) {
 		this.pid = pid;
 		this.tgid = tgid;
 		this.pgid = tgid;
 		this.mm = mm;
 		this.files = files;
 		this.caps = new Set(caps);
+		this.permitted = new Set(this.caps);
 		this.start_time = now;
 	}
 }
 
-/** How code of the guest is run; the machine provides it when there is one. */
-export interface GuestRunner {
-	/** Call machine code at `addr` in kernel mode on a CPU. */
-	run(cpu: number, addr: number, args: readonly bigint[]): bigint;
+/** How programs and their callbacks are run: the machine's CPUs, or the interpreter. */
+export interface ProgRunner {
+	/** bpf_prog_run(): R0 of the program with R1 = ctx, on the current CPU. */
+	run(prog: bpf_prog, ctx: bigint): bigint;
+	/** Call a function of a program (a callback) by the address that the program passed. */
+	call(addr: bigint, args: readonly bigint[]): bigint;
 }
 
 /** CAP_LAST_CAP of v6.12 is CAP_CHECKPOINT_RESTORE. */
@@ -61,7 +78,9 @@ export class KernelImpl implements Kernel {
 	/** Set by boot(): the subsystem needs the kernel and the other way round. */
 	bpf!: BpfState;
 	tracepoints!: RawTracepoints;
-	runner: GuestRunner | null = null;
+	runner: ProgRunner | null = null;
+	/** bpf_get_attach_cookie() of the program that runs */
+	bpf_cookie = 0n;
 	readonly random: Random;
 	readonly time: VirtualTime;
 	readonly rcu: Rcu;
@@ -109,11 +128,21 @@ export class KernelImpl implements Kernel {
 	ktime_get_ns(): bigint {
 		return this.time.now;
 	}
+	get_random_u32(): number {
+		return this.random.u32();
+	}
 	printk(line: string): void {
 		const text = line.endsWith("\n") ? line.slice(0, -1) : line;
 		if (this.log.length >= LOG_MAX) this.log.splice(0, LOG_MAX / 2);
 		this.log.push(text);
 		if (this.verbose) console.error(`[kernel] ${text}`);
+	}
+
+	/** A lock that will never be given back: the kernel would hang here. */
+	deadlock(what: string): never {
+		const e = new KernelDeadlock(what);
+		this.printk(e.message);
+		throw e;
 	}
 
 	/** A new process with all capabilities, or a thread of one. */
@@ -238,6 +267,40 @@ export class KernelImpl implements Kernel {
 				finish();
 			},
 		};
+	}
+
+	/** bpf_prog_run() on the current CPU. */
+	run_prog(prog: bpf_prog, ctx: bigint): bigint {
+		if (!this.runner) throw new Error("not ported: running programs on this kernel");
+		return this.runner.run(prog, ctx);
+	}
+	/** Call guest code: a callback that a program handed to a helper. */
+	call_guest(addr: bigint, args: readonly bigint[]): bigint {
+		if (!this.runner) throw new Error("not ported: running programs on this kernel");
+		return this.runner.call(addr, args);
+	}
+
+	/** The struct pt_regs of a system call, as tracepoint programs read it. */
+	pt_regs(nr: number, args: readonly number[]): number {
+		const at = this.kmem.kzalloc(ksizeof(this, "pt_regs"));
+		const u = (v: number): bigint => BigInt.asUintN(64, BigInt(Math.trunc(v)));
+		if (this.config.arch === "x86_64") {
+			["di", "si", "dx", "r10", "r8", "r9"].forEach((r, i) => {
+				this.kmem.w64(at + koffsetof(this, "pt_regs", r), u(args[i] ?? 0));
+			});
+			this.kmem.w64(at + koffsetof(this, "pt_regs", "orig_ax"), u(nr));
+			this.kmem.w64(at + koffsetof(this, "pt_regs", "ax"), u(-38));
+		} else {
+			const regs = koffsetof(this, "pt_regs", "regs");
+			for (const [i, a] of args.entries()) this.kmem.w64(at + regs + 8 * i, u(a));
+			this.kmem.w64(at + regs + 64, u(nr));
+			this.kmem.w64(at + koffsetof(this, "pt_regs", "orig_x0"), u(args[0] ?? 0));
+			this.kmem.w32(at + koffsetof(this, "pt_regs", "syscallno"), nr);
+		}
+		return at;
+	}
+	pt_regs_free(at: number): void {
+		this.kmem.kfree(at);
 	}
 
 	// ---- uaccess (arch/x86/include/asm/uaccess.h): of the current task's address space

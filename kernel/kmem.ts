@@ -81,6 +81,7 @@ export interface Kmem extends GuestMemory {
 	/** Map page frames one after the other. */
 	vmap(pfns: readonly number[]): number;
 	vunmap(va: number): void;
+	is_vmalloc_addr(va: number): boolean;
 	/** A zeroed page frame, or -1. */
 	alloc_page(): number;
 	/** Take a further reference on a frame. */

@@ -327,6 +327,9 @@ export class SoftMem implements Kmem {
 			this.vmap_pages.delete(vpn);
 		}
 	}
+	is_vmalloc_addr(va: number): boolean {
+		return this.vm_areas.has(va);
+	}
 	vunmap(va: number): void {
 		this.vfree(va);
 	}

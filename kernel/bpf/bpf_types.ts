@@ -352,6 +352,8 @@ export class bpf_prog_aux {
 	cgroup_storage: (bpf_map | null)[] = [null, null];
 	bpf_exception_cb: bigint = 0n;
 	load_time = 0n;
+	/** user->uid at load time */
+	created_by_uid = 0;
 	verified_insns = 0;
 	btf: btf | null = null;
 	func_info: bpf_func_info[] = [];

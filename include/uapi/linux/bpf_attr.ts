@@ -433,6 +433,12 @@ export class bpf_attr extends UapiStruct {
 	set pathname(v: bigint) {
 		this.wu64(0, v);
 	}
+	get bpf_fd(): number {
+		return this.ru32(8);
+	}
+	set bpf_fd(v: number) {
+		this.wu32(8, v);
+	}
 	get file_flags(): number {
 		return this.ru32(12);
 	}

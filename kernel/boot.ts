@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Making a kernel: configuration, memory, symbols, BTF, and what the subsystems hang on it. */
+import { BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
+import { BpfState } from "./bpf/bpf_state.ts";
+import {
+	btf_find_by_name_kind,
+	btf_parse_module,
+	btf_parse_vmlinux,
+	btf_resolve_size,
+	btf_type_by_id,
+} from "./bpf/btf.ts";
+import type { btf } from "./bpf/btf_types.ts";
+import { register_helpers } from "./bpf/helpers.ts";
+import { verifier_ops_of } from "./bpf/prog_types.ts";
+import { InterpRunner } from "./bpf/run.ts";
+import { boot_vmlinux_btf } from "./bpf/vmlinux_btf.ts";
+import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
+import { KernelImpl } from "./kernel_impl.ts";
+import type { Kmem } from "./kmem.ts";
+import { SoftMem } from "./soft_mem.ts";
+import { KernelSymbols } from "./symbols.ts";
+import { RawTracepoints } from "./trace/tracepoint.ts";
+
+/** Another kernel to stand in for: its symbols, types and map addresses, as a record holds them. */
+export interface ForeignKernel {
+	symbols: SymbolTable;
+	/** vmlinux BTF, raw */
+	vmlinuxBtf: Uint8Array;
+	/** BTF of loaded modules, by name, raw */
+	moduleBtfs?: ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
+	/** Address of a map's struct by its name and its number in the order of creation. */
+	mapAddr?: (name: string, ordinal: number) => bigint | undefined;
+}
+
+export interface BootOptions {
+	arch?: ArchName;
+	cpus?: number;
+	/** Bytes of RAM. */
+	memory?: number;
+	seed?: number;
+	/** Anything else of the configuration. */
+	config?: Partial<KernelConfig>;
+	foreign?: ForeignKernel;
+	/** vmlinux BTF to plug in instead of the built-in one. */
+	vmlinuxBtf?: Uint8Array;
+	/** Modules with BTF to load. */
+	moduleBtfs?: ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
+	/** /proc/config.gz, as text. */
+	kconfig?: string;
+	/** Print the kernel log to stderr. */
+	verbose?: boolean;
+}
+
+/** The configuration of upstream's selftest kernels. */
+export function default_config(arch: ArchName): KernelConfig {
+	return {
+		arch,
+		cpus: 1,
+		memory: 256 << 20,
+		seed: 1,
+		bpf_jit_enable: true,
+		bpf_jit_always_on: false,
+		bpf_jit_harden: 0,
+		unprivileged_bpf_disabled: 0,
+		kptr_restrict: 0,
+		mitigations_off: false,
+		x86: {
+			ibt: true,
+			retpoline: "off",
+			rethunk: false,
+			sls: false,
+			bmi2: true,
+			pgtable_levels: 4,
+			clear_bhb: false,
+		},
+		arm64: { lse_atomics: true, bti: false, pac: false, va_bits: 48 },
+		kconfig: new Map(),
+	};
+}
+
+/** CONFIG_* lines of a kernel configuration. */
+export function parse_kconfig(text: string): Map<string, string> {
+	const out = new Map<string, string>();
+	for (const line of text.split("\n")) {
+		const m = /^(CONFIG_\w+)=(.*)$/.exec(line);
+		if (m) out.set(m[1]!, m[2]!);
+	}
+	return out;
+}
+
+/** Boot a kernel without a CPU: it verifies, keeps maps, and interprets. */
+export function boot(options: BootOptions = {}): KernelImpl {
+	const arch = options.arch ?? "x86_64";
+	const config: KernelConfig = { ...default_config(arch), ...options.config };
+	if (options.cpus !== undefined) config.cpus = options.cpus;
+	if (options.memory !== undefined) config.memory = options.memory;
+	if (options.seed !== undefined) config.seed = options.seed;
+	if (options.kconfig !== undefined) config.kconfig = parse_kconfig(options.kconfig);
+
+	let kernel: KernelImpl | null = null;
+	const kmem = new SoftMem(config.memory, config.cpus, () => kernel?.cpu ?? 0);
+	const own = new KernelSymbols();
+	kernel = new KernelImpl(config, kmem, options.foreign?.symbols ?? own);
+	kernel.verbose = options.verbose ?? false;
+	init_kernel(kernel, own, options);
+	kernel.runner = new InterpRunner(kernel);
+	return kernel;
+}
+
+/** What every kernel gets, whatever its memory and CPUs are. */
+export function init_kernel(kernel: KernelImpl, own: KernelSymbols | null, options: BootOptions): void {
+	const bytes = options.foreign?.vmlinuxBtf ?? options.vmlinuxBtf ?? null;
+	let vmlinux: btf | number | null = null;
+	const get_vmlinux = (): btf | number => {
+		if (vmlinux !== null) return vmlinux;
+		const b = bytes ? btf_parse_vmlinux(kernel, bytes) : boot_vmlinux_btf(kernel);
+		if (typeof b === "number") kernel.printk(`BPF: vmlinux BTF does not parse: ${b}`);
+		vmlinux = b;
+		return b;
+	};
+	kernel.bpf = new BpfState(kernel, { bpf_get_btf_vmlinux: get_vmlinux, verifier_ops: verifier_ops_of });
+	kernel.tracepoints = new RawTracepoints(kernel);
+	kernel.bpf.foreign_map_addr = options.foreign?.mapAddr ?? null;
+	register_helpers(kernel);
+	if (own) {
+		own.define_text("__bpf_call_base");
+		own.kind_of = (name) => {
+			if (kernel.bpf.bodies.has(name)) return { text: true };
+			const b = get_vmlinux();
+			if (typeof b === "number") return undefined;
+			if (btf_find_by_name_kind(b, name, BTF_KIND_FUNC) > 0) return { text: true };
+			const id = btf_find_by_name_kind(b, name, BTF_KIND_VAR);
+			if (id > 0) {
+				const size = { val: 8 };
+				btf_resolve_size(b, btf_type_by_id(b, btf_type_by_id(b, id)!.type)!, size);
+				return { text: false, size: size.val };
+			}
+			return HELPER_SYMBOL.test(name) ? { text: true } : undefined;
+		};
+	}
+	const modules = options.foreign?.moduleBtfs ?? options.moduleBtfs;
+	if (modules) {
+		const list =
+			modules instanceof Map ? [...modules] : Object.entries(modules as Record<string, Uint8Array>);
+		for (const [name, data] of list) {
+			const err = load_module_btf(kernel, name, data);
+			if (err < 0) kernel.printk(`BPF: BTF of module ${name} does not parse: ${err}`);
+		}
+	}
+	pseudo_files(kernel, get_vmlinux);
+}
+
+/** Helpers' bodies are named so; they have an address even where the body is not ported. */
+const HELPER_SYMBOL = /^(____)?(bpf_|sk_|xdp_|tcp_|skb_|sock_)[a-z0-9_]+$/;
+
+/** kernel/bpf/btf.c: btf_module_notify: a module with BTF comes in. */
+export function load_module_btf(kernel: KernelImpl, name: string, data: Uint8Array): number {
+	const module = { name };
+	const b = btf_parse_module(kernel, module, data);
+	if (typeof b === "number") return b;
+	kernel.bpf.module_btfs.set(name, { btf: b, module });
+	kernel.pseudo_files.set(`/sys/kernel/btf/${name}`, () => data);
+	return 0;
+}
+
+/** Files of /sys and /proc that libbpf reads. */
+function pseudo_files(kernel: KernelImpl, get_vmlinux: () => btf | number): void {
+	const text = (s: string): Uint8Array => new TextEncoder().encode(s);
+	const files = kernel.pseudo_files;
+	files.set("/sys/kernel/btf/vmlinux", () => {
+		const b = get_vmlinux();
+		return typeof b === "number" ? new Uint8Array(0) : b.data;
+	});
+	const cpus = kernel.config.cpus === 1 ? "0" : `0-${kernel.config.cpus - 1}`;
+	for (const f of ["possible", "online", "present"])
+		files.set(`/sys/devices/system/cpu/${f}`, () => text(`${cpus}\n`));
+	files.set("/proc/kallsyms", () => text(kallsyms(kernel)));
+	files.set("/proc/config", () => text([...kernel.config.kconfig].map(([k, v]) => `${k}=${v}\n`).join("")));
+	files.set("/proc/sys/kernel/unprivileged_bpf_disabled", () =>
+		text(`${kernel.config.unprivileged_bpf_disabled}\n`),
+	);
+	files.set("/proc/sys/net/core/bpf_jit_harden", () => text(`${kernel.config.bpf_jit_harden}\n`));
+	files.set("/proc/sys/net/core/bpf_jit_enable", () => text(`${kernel.config.bpf_jit_enable ? 1 : 0}\n`));
+	files.set("/proc/version_signature", () => text("6.12.95\n"));
+	files.set("/proc/sys/kernel/osrelease", () => text("6.12.95\n"));
+	files.set("/sys/kernel/tracing/trace_pipe", () => {
+		const out = kernel.trace_log.join("");
+		kernel.trace_log.length = 0;
+		return text(out);
+	});
+}
+
+function kallsyms(kernel: KernelImpl): string {
+	const hex = (a: bigint): string => a.toString(16).padStart(16, "0");
+	let out = "";
+	if (kernel.symbols instanceof KernelSymbols)
+		for (const e of kernel.symbols.entries()) out += `${hex(e.addr)} ${e.text ? "T" : "D"} ${e.name}\n`;
+	for (const prog of kernel.bpf.ksyms) out += `${hex(prog.aux.ksym.start)} t ${prog.aux.ksym.name}\t[bpf]\n`;
+	return out;
+}
+
+export type { Kmem };

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The system calls of a task of the emulated kernel: include/sys.ts over kernel/. Each call makes its
+ * task the current one, fires the sys_enter and sys_exit tracepoints, and lets deferred work run.
+ */
+
+import { type EpollEvent, type Sys, UserFault } from "../include/sys.ts";
+import { EBADF, EINVAL, ENOENT, ENOSYS, ENOTTY, EPERM, ESRCH } from "../include/uapi/asm-generic/errno.ts";
+import { sys_bpf } from "./bpf/syscall.ts";
+import { do_epoll_create, do_epoll_ctl, do_epoll_wait } from "./eventpoll.ts";
+import { sys_perf_event_open } from "./events/core.ts";
+import { close_fd, fd_install, fdget, get_unused_fd_flags, O_CLOEXEC } from "./file.ts";
+import type { KernelImpl, Task } from "./kernel_impl.ts";
+import { NR, type SyscallName } from "./syscall_nr.ts";
+
+/** Virtual time that one system call takes. */
+const SYSCALL_NS = 250n;
+
+/** One task's system calls. */
+export class TaskSys implements Sys {
+	readonly kernel: KernelImpl;
+	readonly task: Task;
+	readonly arch: "x86_64" | "arm64";
+	readonly pageSize = 4096;
+	readonly nrCpus: number;
+
+	constructor(kernel: KernelImpl, task: Task) {
+		this.kernel = kernel;
+		this.task = task;
+		this.arch = kernel.config.arch;
+		this.nrCpus = kernel.config.cpus;
+	}
+
+	/** The way into the kernel and out of it. */
+	private enter(name: SyscallName, args: readonly number[], body: () => number): number {
+		const k = this.kernel;
+		k.current = this.task;
+		k.time.advance(SYSCALL_NS);
+		const nr = NR[this.arch][name];
+		const traced = k.tracepoints.enabled("sys_enter") || k.tracepoints.enabled("sys_exit");
+		const regs = traced ? k.pt_regs(nr, args) : 0;
+		if (traced) k.tracepoints.fire("sys_enter", [BigInt.asUintN(64, BigInt(regs)), BigInt(nr)]);
+		const ret = body();
+		if (traced) {
+			k.current = this.task;
+			k.tracepoints.fire("sys_exit", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(ret))]);
+			k.pt_regs_free(regs);
+		}
+		k.syscall_exit();
+		return ret;
+	}
+
+	bpf(cmd: number, attr: number, size: number): number {
+		return this.enter("bpf", [cmd, attr, size], () => sys_bpf(this.kernel, cmd, attr, size));
+	}
+	mmap(addr: number, len: number, prot: number, flags: number, fd: number, off: number): number {
+		return this.enter("mmap", [addr, len, prot, flags, fd, off], () => {
+			const f = flags & 0x20 ? null : fdget(this.kernel, fd);
+			if (!(flags & 0x20) && !f) return -EBADF;
+			return this.task.mm.mmap(addr, len, prot, flags, f, off);
+		});
+	}
+	munmap(addr: number, len: number): number {
+		return this.enter("munmap", [addr, len], () => this.task.mm.munmap(addr, len));
+	}
+	mprotect(addr: number, len: number, prot: number): number {
+		return this.enter("mprotect", [addr, len, prot], () => this.task.mm.mprotect(addr, len, prot));
+	}
+	mremap(addr: number, oldLen: number, newLen: number, flags: number, newAddr = 0): number {
+		return this.enter("mremap", [addr, oldLen, newLen, flags, newAddr], () =>
+			this.task.mm.mremap(addr, oldLen, newLen, flags, newAddr),
+		);
+	}
+	close(fd: number): number {
+		return this.enter("close", [fd], () => close_fd(this.kernel, fd));
+	}
+	dup(fd: number): number {
+		return this.enter("dup", [fd], () => {
+			const f = fdget(this.kernel, fd);
+			if (!f) return -EBADF;
+			const nfd = get_unused_fd_flags(this.kernel, 0);
+			if (nfd < 0) return nfd;
+			f.f_count++;
+			fd_install(this.kernel, nfd, f);
+			return nfd;
+		});
+	}
+	epollCreate1(flags: number): number {
+		return this.enter("epoll_create1", [flags], () => do_epoll_create(this.kernel, flags));
+	}
+	epollCtl(epfd: number, op: number, fd: number, event: EpollEvent | null): number {
+		return this.enter("epoll_ctl", [epfd, op, fd, 0], () => do_epoll_ctl(this.kernel, epfd, op, fd, event));
+	}
+	async epollWait(epfd: number, maxEvents: number, timeout: number): Promise<EpollEvent[] | number> {
+		const name = this.arch === "arm64" ? "epoll_pwait" : "epoll_wait";
+		this.enter(name, [epfd, 0, maxEvents, timeout], () => 0);
+		const got = await do_epoll_wait(this.kernel, epfd, maxEvents, timeout);
+		this.kernel.current = this.task;
+		this.kernel.syscall_exit();
+		return got;
+	}
+	perfEventOpen(attr: number, pid: number, cpu: number, groupFd: number, flags: number): number {
+		return this.enter("perf_event_open", [attr, pid, cpu, groupFd, flags], () =>
+			sys_perf_event_open(this.kernel, attr, pid, cpu, groupFd, flags),
+		);
+	}
+	ioctl(fd: number, request: number, arg: number): number {
+		return this.enter("ioctl", [fd, request, arg], () => {
+			const f = fdget(this.kernel, fd);
+			if (!f) return -EBADF;
+			return f.f_op.unlocked_ioctl?.(f, request, arg) ?? -ENOTTY;
+		});
+	}
+	getpid(): number {
+		return this.enter("getpid", [], () => this.task.tgid);
+	}
+	gettid(): number {
+		return this.enter("gettid", [], () => this.task.pid);
+	}
+	getpgid(pid: number): number {
+		return this.enter("getpgid", [pid], () => {
+			if (pid === 0) return this.task.pgid;
+			return this.kernel.tasks.get(pid)?.pgid ?? -ESRCH;
+		});
+	}
+	syscall(nr: number, ...args: number[]): number {
+		const table = NR[this.arch];
+		const a = (i: number): number => args[i] ?? 0;
+		switch (nr) {
+			case table.bpf:
+				return this.bpf(a(0), a(1), a(2));
+			case table.mmap:
+				return this.mmap(a(0), a(1), a(2), a(3), a(4), a(5));
+			case table.munmap:
+				return this.munmap(a(0), a(1));
+			case table.mprotect:
+				return this.mprotect(a(0), a(1), a(2));
+			case table.mremap:
+				return this.mremap(a(0), a(1), a(2), a(3), a(4));
+			case table.close:
+				return this.close(a(0));
+			case table.dup:
+				return this.dup(a(0));
+			case table.getpid:
+				return this.getpid();
+			case table.gettid:
+				return this.gettid();
+			case table.getpgid:
+				return this.getpgid(a(0));
+			case table.ioctl:
+				return this.ioctl(a(0), a(1), a(2));
+			case table.epoll_create1:
+				return this.epollCreate1(a(0));
+			case table.perf_event_open:
+				return this.perfEventOpen(a(0), a(1), a(2), a(3), a(4));
+			default: {
+				// what has no body still passes the tracepoints, as any number does
+				for (const [name, n] of Object.entries(table))
+					if (n === nr) return this.enter(name as SyscallName, args, () => this.plain(name as SyscallName));
+				return this.enter_raw(nr, args);
+			}
+		}
+	}
+	/** Calls that tests make for their tracepoints or their plain answer. */
+	private plain(name: SyscallName): number {
+		switch (name) {
+			case "getuid":
+			case "geteuid":
+				return this.task.uid;
+			case "getgid":
+			case "getegid":
+				return this.task.gid;
+			case "getppid":
+				return 1;
+			case "sched_yield":
+			case "nanosleep":
+				return 0;
+			case "getpgrp":
+				return this.task.pgid;
+			default:
+				return -ENOSYS;
+		}
+	}
+	private enter_raw(nr: number, args: readonly number[]): number {
+		const k = this.kernel;
+		k.current = this.task;
+		const traced = k.tracepoints.enabled("sys_enter") || k.tracepoints.enabled("sys_exit");
+		const regs = traced ? k.pt_regs(nr, args) : 0;
+		if (traced) {
+			k.tracepoints.fire("sys_enter", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(nr))]);
+			k.tracepoints.fire("sys_exit", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(-ENOSYS))]);
+			k.pt_regs_free(regs);
+		}
+		k.syscall_exit();
+		return -ENOSYS;
+	}
+	async nanosleep(ns: number): Promise<number> {
+		if (ns < 0) return -EINVAL;
+		this.enter("nanosleep", [0, 0], () => 0);
+		await this.kernel.sleep_until(this.kernel.time.now + BigInt(Math.floor(ns))).done;
+		this.kernel.current = this.task;
+		return 0;
+	}
+	clockMonotonic(): bigint {
+		// the vdso answers: no system call
+		this.kernel.time.advance(25n);
+		return this.kernel.time.now;
+	}
+	setCpu(cpu: number): number {
+		return this.enter("sched_setaffinity", [0, 8, 0], () => {
+			if (cpu < 0 || cpu >= this.nrCpus) return -EINVAL;
+			this.task.cpu = cpu;
+			this.kernel.cpu = cpu;
+			return 0;
+		});
+	}
+	capGet(): number[] {
+		return [...this.task.caps].sort((a, b) => a - b);
+	}
+	capSet(caps: readonly number[]): number {
+		return this.enter("capset", [0, 0], () => {
+			for (const c of caps) if (!this.task.permitted.has(c)) return -EPERM;
+			this.task.caps.clear();
+			for (const c of caps) this.task.caps.add(c);
+			return 0;
+		});
+	}
+	readFile(path: string): Uint8Array | number {
+		const f = this.kernel.pseudo_files.get(path);
+		if (f) {
+			this.kernel.current = this.task;
+			return f();
+		}
+		const fdinfo = /^\/proc\/self\/fdinfo\/(\d+)$/.exec(path);
+		if (fdinfo) {
+			this.kernel.current = this.task;
+			const file = fdget(this.kernel, Number(fdinfo[1]));
+			if (!file) return -ENOENT;
+			const text = `pos:\t0\nflags:\t0${(file.f_flags | O_CLOEXEC).toString(8)}\nmnt_id:\t15\nino:\t1\n`;
+			return new TextEncoder().encode(text + (file.f_op.show_fdinfo?.(file) ?? ""));
+		}
+		return -ENOENT;
+	}
+
+	// ---- loads and stores in user mode
+	load(addr: number, len: number): Uint8Array {
+		const b = this.task.mm.read(addr, len);
+		if (b) return b;
+		throw new UserFault(this.task.mm.fault_addr, false, this.task.mm.fault_signal);
+	}
+	store(addr: number, bytes: Uint8Array): void {
+		if (this.task.mm.write(addr, bytes)) return;
+		throw new UserFault(this.task.mm.fault_addr, true, this.task.mm.fault_signal);
+	}
+	load8(addr: number): number {
+		return this.load(addr, 1)[0]!;
+	}
+	load32(addr: number): number {
+		const b = this.load(addr, 4);
+		return (b[0]! | (b[1]! << 8) | (b[2]! << 16) | (b[3]! << 24)) >>> 0;
+	}
+	load64(addr: number): bigint {
+		const b = this.load(addr, 8);
+		return new DataView(b.buffer, b.byteOffset, 8).getBigUint64(0, true);
+	}
+	store8(addr: number, v: number): void {
+		this.store(addr, Uint8Array.of(v));
+	}
+	store32(addr: number, v: number): void {
+		this.store(addr, Uint8Array.of(v & 255, (v >> 8) & 255, (v >> 16) & 255, (v >> 24) & 255));
+	}
+	store64(addr: number, v: bigint): void {
+		const b = new Uint8Array(8);
+		new DataView(b.buffer).setBigUint64(0, BigInt.asUintN(64, v), true);
+		this.store(addr, b);
+	}
+
+	async thread<T>(fn: (sys: Sys) => Promise<T>): Promise<T> {
+		const t = this.kernel.new_task(this.task);
+		const sys = new TaskSys(this.kernel, t);
+		try {
+			return await fn(sys);
+		} finally {
+			this.kernel.exit_task(t);
+		}
+	}
+	async yieldCpu(): Promise<void> {
+		this.enter("sched_yield", [], () => 0);
+		await new Promise<void>((resolve) => setImmediate(resolve));
+		this.kernel.current = this.task;
+	}
+}

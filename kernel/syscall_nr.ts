@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** System call numbers (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h). */
+
+const x86_64 = {
+	mmap: 9,
+	mprotect: 10,
+	munmap: 11,
+	ioctl: 16,
+	sched_yield: 24,
+	mremap: 25,
+	dup: 32,
+	nanosleep: 35,
+	getpid: 39,
+	close: 3,
+	getuid: 102,
+	getgid: 104,
+	geteuid: 107,
+	getegid: 108,
+	getppid: 110,
+	getpgrp: 111,
+	getpgid: 121,
+	capset: 126,
+	gettid: 186,
+	sched_setaffinity: 203,
+	epoll_wait: 232,
+	epoll_ctl: 233,
+	epoll_pwait: 281,
+	epoll_create1: 291,
+	perf_event_open: 298,
+	bpf: 321,
+} as const;
+
+export type SyscallName = keyof typeof x86_64;
+
+/** Numbers by architecture; arm64 has no number (-1) for some calls that libc makes otherwise. */
+export const NR: Readonly<Record<"x86_64" | "arm64", Readonly<Record<SyscallName, number>>>> = {
+	x86_64,
+	arm64: {
+		mmap: 222,
+		mprotect: 226,
+		munmap: 215,
+		ioctl: 29,
+		sched_yield: 124,
+		mremap: 216,
+		dup: 23,
+		nanosleep: 101,
+		getpid: 172,
+		close: 57,
+		getuid: 174,
+		getgid: 176,
+		geteuid: 175,
+		getegid: 177,
+		getppid: 173,
+		getpgrp: -1,
+		getpgid: 155,
+		capset: 91,
+		gettid: 178,
+		sched_setaffinity: 122,
+		epoll_wait: -1,
+		epoll_ctl: 21,
+		epoll_pwait: 22,
+		epoll_create1: 20,
+		perf_event_open: 241,
+		bpf: 280,
+	},
+};

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** The one file that joins both halves: boots an emulated kernel and hands out the system calls of its tasks. */
+import type { Sys } from "../include/sys.ts";
+import { type BootOptions, boot } from "../kernel/boot.ts";
+import type { KernelImpl } from "../kernel/kernel_impl.ts";
+import { TaskSys } from "../kernel/sys.ts";
+import type { TestKernel } from "../selftests/bpf/test_env.ts";
+
+export type MirrorArch = "x86_64" | "arm64";
+
+/** A booted kernel as user space may hold it. */
+export interface Mirror {
+	/** A new process with all capabilities. */
+	newProcess(): Sys;
+	/** End a process: descriptors closed, memory unmapped, deferred work done. */
+	endProcess(sys: Sys): Promise<void>;
+	/** Kernel log lines since the last call. */
+	dmesg(): string[];
+	/** What is still there that a kernel without processes does not have: a line each. */
+	leaks(): string[];
+	/** Lines that programs wrote with bpf_trace_printk(), since the last call. */
+	traceLog(): string[];
+	/** For tools that look into the kernel itself. */
+	readonly kernel: KernelImpl;
+}
+
+/** Boot a kernel. */
+export function bootMirror(options: BootOptions = {}): Mirror {
+	const kernel = boot(options);
+	kernel.settle();
+	const pages = kernel.kmem.pages_in_use;
+	const objects = kernel.kmem.objects_in_use;
+	let seen = 0;
+	return {
+		kernel,
+		newProcess: () => new TaskSys(kernel, kernel.new_task()),
+		async endProcess(sys: Sys): Promise<void> {
+			const task = (sys as TaskSys).task;
+			task.exiting = true;
+			kernel.exit_task(task);
+			await new Promise<void>((resolve) => setImmediate(resolve));
+			kernel.settle();
+		},
+		dmesg(): string[] {
+			const lines = kernel.log.slice(Math.min(seen, kernel.log.length));
+			seen = kernel.log.length;
+			return lines;
+		},
+		traceLog: () => kernel.trace_log.splice(0),
+		leaks(): string[] {
+			kernel.settle();
+			const out: string[] = [];
+			const say = (what: string, now: number, then: number): void => {
+				if (now !== then) out.push(`${what}: ${now - then} more than at boot`);
+			};
+			say("pages", kernel.kmem.pages_in_use, pages);
+			say("objects", kernel.kmem.objects_in_use, objects);
+			say("programs", kernel.bpf.progs.size, 0);
+			say("maps", kernel.bpf.maps.size, 0);
+			say("links", kernel.bpf.links.size, 0);
+			return out;
+		},
+	};
+}
+
+/** A kernel for the selftests. */
+export async function bootTestKernel(options: {
+	arch?: MirrorArch;
+	verbosity?: number;
+	boot?: BootOptions;
+}): Promise<TestKernel> {
+	const mirror = bootMirror({
+		arch: options.arch ?? "x86_64",
+		cpus: 2,
+		verbose: (options.verbosity ?? 0) > 1,
+		...options.boot,
+	});
+	return {
+		name: `mirror ${mirror.kernel.config.arch}`,
+		isMirror: true,
+		newProcess: mirror.newProcess,
+		endProcess: mirror.endProcess,
+		leaks: async () => mirror.leaks(),
+		dmesg: mirror.dmesg,
+	};
+}
+
+export type { BootOptions, ForeignKernel } from "../kernel/boot.ts";
