@@ -72,9 +72,7 @@ import {
 import {
 	BPF_ADD,
 	BPF_AND,
-	BPF_B,
 	BPF_CLASS,
-	BPF_H,
 	BPF_LDX,
 	BPF_MEM,
 	BPF_MODE,
@@ -108,6 +106,7 @@ import {
 	btf_type_by_id,
 } from "./btf.ts";
 import type { BtfIdRef, btf, btf_field } from "./btf_types.ts";
+import { bpf_size_to_bytes } from "./insn_macros.ts";
 import { bpf_jit_supports_insn } from "./jit_caps.ts";
 import { check_reg_arg, DST_OP, SRC_OP } from "./liveness.ts";
 import { reg_type_str, verbose, verbose_linfo } from "./log.ts";
@@ -173,22 +172,6 @@ export const MAX_PACKET_OFF = 0xffff;
 
 /** sizeof(struct bpf_flow_keys) */
 const SIZEOF_BPF_FLOW_KEYS = 56;
-
-/** include/linux/filter.h: bpf_size_to_bytes */
-export function bpf_size_to_bytes(bpf_size: number): number {
-	switch (bpf_size) {
-		case BPF_B:
-			return 1;
-		case BPF_H:
-			return 2;
-		case BPF_W:
-			return 4;
-		case BPF_DW:
-			return 8;
-		default:
-			return -EINVAL;
-	}
-}
 
 /** include/linux/bpf.h: bpf_map_flags_to_cap */
 export function bpf_map_flags_to_cap(map: bpf_map): number {
