@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** kernel/bpf/btf.c: everything of it, gathered from the files that hold its parts. */
 export * from "./btf_access.ts";
+export * from "./btf_check.ts";
 export * from "./btf_core.ts";
 export * from "./btf_ctx.ts";
 export * from "./btf_fields.ts";

@@ -4,6 +4,7 @@
  * (kernel/bpf/btf.c: btf_struct_walk() to btf_struct_ids_match(), btf_nested_type_is_trusted() …).
  */
 import {
+	MEM_ALLOC,
 	MEM_PERCPU,
 	MEM_RCU,
 	MEM_USER,
@@ -39,7 +40,6 @@ import {
 } from "./btf_obj.ts";
 import type { btf, btf_param, btf_type } from "./btf_types.ts";
 import { bpf_log } from "./log.ts";
-import { type_is_alloc } from "./predicates.ts";
 import type { bpf_reg_state } from "./reg_state.ts";
 import type { bpf_verifier_log } from "./verifier_types.ts";
 
@@ -211,7 +211,7 @@ export function btf_struct_access(
 	const b = reg.btf!;
 	const id = { val: reg.btf_id };
 	const tmp_flag = { val: 0 };
-	const alloc = type_is_alloc(reg.type);
+	const alloc = (reg.type & MEM_ALLOC) !== 0;
 	if (alloc) {
 		const meta = btf_find_struct_meta(b, id.val);
 		if (meta) {

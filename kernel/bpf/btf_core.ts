@@ -10,7 +10,7 @@ import { BPF_LOG_LEVEL2 } from "../../include/linux/bpf_verifier.ts";
 import { EINVAL } from "../../include/uapi/asm-generic/errno.ts";
 import { BPF_CORE_TYPE_ID_LOCAL } from "../../include/uapi/linux/bpf.ts";
 import { IS_ERR } from "../../lib/err.ts";
-import { jhash_bytes } from "../../lib/jhash.ts";
+import { jhash } from "../../lib/jhash.ts";
 import {
 	bpf_core_calc_relo_insn,
 	type bpf_core_cand_list,
@@ -50,7 +50,7 @@ export interface bpf_core_ctx {
 const CAND_CACHE_SIZE = 31;
 
 function hash_cands(name: string): number {
-	return jhash_bytes(Buffer.from(name, "latin1"), 0) % CAND_CACHE_SIZE;
+	return jhash(Buffer.from(name, "latin1"), 0) % CAND_CACHE_SIZE;
 }
 
 type CandTable = (bpf_cand_cache | null)[];

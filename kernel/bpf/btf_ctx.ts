@@ -13,6 +13,7 @@ import {
 	PTR_TRUSTED,
 	SCALAR_VALUE,
 } from "../../include/linux/bpf.ts";
+import { BPF_BASE_TYPE_MASK } from "../../include/linux/bpf_verifier.ts";
 import { EFAULT, EINVAL, ENOENT } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_LSM_CGROUP,
@@ -66,7 +67,6 @@ import {
 } from "./btf_obj.ts";
 import type { btf, btf_member, btf_type } from "./btf_types.ts";
 import { bpf_log } from "./log.ts";
-import { base_type, type_flag } from "./predicates.ts";
 import type { bpf_verifier_log } from "./verifier_types.ts";
 
 /** Names of program types by number (enum bpf_prog_type less its prefix), as struct bpf_ctx_convert spells its members. */
@@ -522,8 +522,8 @@ export function btf_ctx_access(
 	for (const aux of prog.aux.ctx_arg_info) {
 		if (
 			aux.offset === off &&
-			base_type(aux.reg_type) === PTR_TO_BUF &&
-			type_flag(aux.reg_type) & PTR_MAYBE_NULL
+			(aux.reg_type & BPF_BASE_TYPE_MASK) === PTR_TO_BUF &&
+			aux.reg_type & PTR_MAYBE_NULL
 		) {
 			info.reg_type = aux.reg_type;
 			return true;

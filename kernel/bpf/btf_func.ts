@@ -54,7 +54,6 @@ import {
 } from "./btf_obj.ts";
 import type { btf, btf_func_model, btf_type } from "./btf_types.ts";
 import { bpf_log } from "./log.ts";
-import { subprog_aux, subprog_info } from "./predicates.ts";
 import type { bpf_subprog_arg_info, bpf_verifier_env, bpf_verifier_log } from "./verifier_types.ts";
 
 /** kernel/bpf/btf.c: __get_type_size: the size of a value type, and the type; void has none */
@@ -270,8 +269,8 @@ const ARG_TAGS: Readonly<Record<string, number>> = {
 
 /** kernel/bpf/btf.c: btf_prepare_func_args: what a subprogram's BTF says of its arguments, into its subprog_info */
 export function btf_prepare_func_args(env: bpf_verifier_env, subprog: number): number {
-	const is_global = subprog_aux(env, subprog).linkage === BTF_FUNC_GLOBAL;
-	const sub = subprog_info(env, subprog);
+	const is_global = env.prog.aux.func_info_aux[subprog]!.linkage === BTF_FUNC_GLOBAL;
+	const sub = env.subprog_info[subprog]!;
 	const { log, prog } = env;
 	let prog_type = prog.type;
 	const b = prog.aux.btf!;

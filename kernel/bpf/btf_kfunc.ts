@@ -12,6 +12,7 @@ import {
 	BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
 	BPF_PROG_TYPE_CGROUP_SOCKOPT,
 	BPF_PROG_TYPE_CGROUP_SYSCTL,
+	BPF_PROG_TYPE_EXT,
 	BPF_PROG_TYPE_KPROBE,
 	BPF_PROG_TYPE_LSM,
 	BPF_PROG_TYPE_LWT_IN,
@@ -51,7 +52,6 @@ import {
 	btf_type_vlen,
 } from "./btf_obj.ts";
 import type { btf, btf_type, kmodule } from "./btf_types.ts";
-import { resolve_prog_type } from "./predicates.ts";
 
 // enum btf_kfunc_hook
 export const BTF_KFUNC_HOOK_COMMON = 0;
@@ -271,7 +271,12 @@ export function bpf_prog_type_to_kfunc_hook(prog_type: number): number {
 export function btf_kfunc_id_set_contains(b: btf, kfunc_btf_id: number, prog: bpf_prog): number | null {
 	const flags = __btf_kfunc_id_set_contains(b, BTF_KFUNC_HOOK_COMMON, kfunc_btf_id, prog);
 	if (flags !== null) return flags;
-	const hook = bpf_prog_type_to_kfunc_hook(resolve_prog_type(prog));
+	// resolve_prog_type(): an extension program is of the type that it extends
+	const type =
+		prog.type === BPF_PROG_TYPE_EXT && prog.aux.saved_dst_prog_type
+			? prog.aux.saved_dst_prog_type
+			: prog.type;
+	const hook = bpf_prog_type_to_kfunc_hook(type);
 	return __btf_kfunc_id_set_contains(b, hook, kfunc_btf_id, prog);
 }
 

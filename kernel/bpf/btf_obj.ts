@@ -36,6 +36,7 @@ import {
 import type { Ref } from "../../lib/err.ts";
 import type { CoreBtf, CoreType } from "../../lib/relo_core.ts";
 import type { Kernel } from "../kernel.ts";
+import type { bpf_struct_ops_desc } from "./bpf_struct_ops.ts";
 import type { bpf_cand_cache } from "./btf_core.ts";
 import type { btf_id_dtor, btf_kfunc_set_tab } from "./btf_kfunc.ts";
 import type {
@@ -50,7 +51,6 @@ import type {
 	btf_var_secinfo,
 	kmodule,
 } from "./btf_types.ts";
-import type { bpf_struct_ops_desc } from "./struct_ops_tables.ts";
 
 /** Bytes of struct btf_header, btf_type and of what follows a type. */
 export const BTF_HEADER_SIZE = 24;
