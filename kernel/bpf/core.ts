@@ -196,6 +196,38 @@ export interface insn_patch {
 	readonly insns: bpf_insn[];
 }
 
+/** Replacements of one pass, in ascending order, before they are put in. */
+export class InsnPatches {
+	readonly list: insn_patch[] = [];
+	/** Instructions added by the replacements up to the one of the same index. */
+	private readonly added: number[] = [];
+	/** Instructions that all replacements so far add. */
+	delta = 0;
+
+	push(off: number, insns: bpf_insn[]): void {
+		this.list.push({ off, insns });
+		this.delta += insns.length - 1;
+		this.added.push(this.delta);
+	}
+
+	/**
+	 * The distance that a jump of instruction `i` has once the replacements so far are in: further back
+	 * when it goes backwards. A replacement that keeps such a jump has to start from this distance.
+	 */
+	dist(i: number, dist: number): number {
+		if (dist >= 0) return dist;
+		const to = i + 1 + dist;
+		let l = 0;
+		let r = this.list.length;
+		while (l < r) {
+			const m = (l + r) >> 1;
+			if (this.list[m]!.off < to) l = m + 1;
+			else r = m;
+		}
+		return dist - (this.delta - (l > 0 ? this.added[l - 1]! : 0));
+	}
+}
+
 /** Where the instructions of a program went: start[i] is the new index of old instruction i; one more for the end. */
 export interface insn_moves {
 	readonly start: Int32Array;
@@ -526,19 +558,23 @@ export function bpf_jit_blind_constants(prog: bpf_prog): bpf_prog | number {
 	if (!prog.blinding_requested || prog.blinded) return prog;
 	const clone = bpf_prog_clone_create(prog);
 	const insns = clone.insnsi;
-	const patches: insn_patch[] = [];
+	const patches = new InsnPatches();
 	let aux: bpf_insn[] = [];
 	for (let i = 0; i < insns.length; i++) {
-		const insn = insns[i]!;
+		let insn = insns[i]!;
 		if (bpf_pseudo_func(insn)) {
 			i++;
 			continue;
 		}
+		if (insn.off < 0 && jump_kind(insn) === TARGET_OFF) {
+			insn = insn.clone();
+			insn.off = patches.dist(i, insn.off);
+		}
 		if (bpf_is_ldimm64(insn) && insns[i + 1]?.code === 0) aux = [insn.clone(), insns[i + 1]!.clone()];
 		const rewritten = bpf_jit_blind_insn(prog.kernel, insn, aux, clone.aux.verifier_zext);
-		if (rewritten.length) patches.push({ off: i, insns: rewritten });
+		if (rewritten.length) patches.push(i, rewritten);
 	}
-	if (bpf_patch_insns(clone, patches).failed >= 0) {
+	if (bpf_patch_insns(clone, patches.list).failed >= 0) {
 		bpf_jit_prog_release_other(prog, clone);
 		return -ERANGE;
 	}

@@ -54,7 +54,6 @@ import {
 import {
 	BPF_ADD,
 	BPF_AND,
-	BPF_B,
 	BPF_H,
 	BPF_IMM,
 	BPF_JA,

@@ -395,9 +395,10 @@ function fixup_insn(
 	if (is_may_goto_insn(insn)) {
 		const stack_off = -stack.depth - 8;
 		stack.extra = 8;
+		const off = sweep.dist(i, insn.off);
 		sweep.replace(i, [
 			BPF_LDX_MEM(BPF_DW, BPF_REG_AX, BPF_REG_10, stack_off),
-			BPF_JMP_IMM(BPF_JEQ, BPF_REG_AX, 0, insn.off >= 0 ? insn.off + 2 : insn.off - 1),
+			BPF_JMP_IMM(BPF_JEQ, BPF_REG_AX, 0, off >= 0 ? off + 2 : off - 1),
 			BPF_ALU64_IMM(BPF_SUB, BPF_REG_AX, 1),
 			BPF_STX_MEM(BPF_DW, BPF_REG_10, BPF_REG_AX, stack_off),
 		]);

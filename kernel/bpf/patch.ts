@@ -11,7 +11,7 @@ import { ENOMEM } from "../../include/uapi/asm-generic/errno.ts";
 import { BPF_CALL, BPF_EXIT, BPF_JMP32 } from "../../include/uapi/linux/bpf.ts";
 import { BPF_JA, BPF_JMP } from "../../include/uapi/linux/bpf_common.ts";
 import type { bpf_insn, bpf_line_info, bpf_prog } from "./bpf_types.ts";
-import { bpf_patch_insns, bpf_remove_insn_ranges, type insn_patch } from "./core.ts";
+import { bpf_patch_insns, bpf_remove_insn_ranges, InsnPatches, type insn_patch } from "./core.ts";
 import { BPF_CLASS, BPF_OP } from "./insn_macros.ts";
 import { insn_has_def32 } from "./liveness.ts";
 import { verbose } from "./log.ts";
@@ -20,9 +20,7 @@ import { bpf_insn_aux_data, bpf_subprog_info, type bpf_verifier_env } from "./ve
 /** Replacements of one pass over a program, applied together. */
 export class PatchSweep {
 	private readonly env: bpf_verifier_env;
-	private readonly patches: insn_patch[] = [];
-	/** Instructions that the replacements so far have added. */
-	delta = 0;
+	private readonly patches = new InsnPatches();
 	constructor(env: bpf_verifier_env) {
 		this.env = env;
 	}
@@ -32,14 +30,24 @@ export class PatchSweep {
 	 * instructions given become the program's own. Returns the last of them.
 	 */
 	replace(off: number, insns: bpf_insn[]): bpf_insn {
-		this.patches.push({ off, insns });
-		this.delta += insns.length - 1;
+		this.patches.push(off, insns);
 		return insns[insns.length - 1]!;
+	}
+
+	/** Instructions that the replacements so far have added. */
+	get delta(): number {
+		return this.patches.delta;
+	}
+
+	/** The distance of a jump of instruction `off` with the replacements so far put in. */
+	dist(off: number, dist: number): number {
+		return this.patches.dist(off, dist);
 	}
 
 	/** Put everything in; 0, or -ENOMEM (said in the log) when a jump cannot reach its target any more. */
 	apply(): number {
-		const { env, patches } = this;
+		const { env } = this;
+		const patches = this.patches.list;
 		if (!patches.length) return 0;
 		const old_data = env.insn_aux_data;
 		const { start, failed } = bpf_patch_insns(env.prog, patches);
