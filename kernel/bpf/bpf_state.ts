@@ -9,6 +9,7 @@ import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
 import type { bpf_link } from "./link.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
+import type { bpf_ringbuf } from "./ringbuf.ts";
 import type { BpfSubsystem } from "./subsystem.ts";
 import type { bpf_trampoline } from "./trampoline.ts";
 
@@ -71,6 +72,8 @@ export class BpfState implements BpfSubsystem {
 	/** Which map a pointer is: guest address → map; inner maps and programs' maps too. */
 	readonly map_by_addr: Map<number, bpf_map> = new Map();
 	readonly prog_by_addr: Map<number, bpf_prog> = new Map();
+	/** Ring buffers by the address of their struct. */
+	readonly ringbufs: Map<number, bpf_ringbuf> = new Map();
 	readonly layout_cache: Map<string, number> = new Map();
 	jit: ArchJit | null = null;
 	readonly prog_stats: Map<bpf_prog, { nsecs: bigint; cnt: bigint; misses: bigint }> = new Map();
