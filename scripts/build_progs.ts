@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Builds selftests/bpf/progs/*.c into .cache/progs, those that are older than their source. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import type { Clang } from "./clang.ts";
+import { cacheDir, rootDir } from "./paths.ts";
+
+/** Architectures whose registers programs may look at. */
+const ARCHES = ["x86", "arm64"] as const;
+
+/** Where the objects of an architecture lie. */
+export function progsDir(arch: "x86_64" | "arm64"): string {
+	return join(cacheDir(), "progs", arch === "arm64" ? "arm64" : "x86");
+}
+
+function mtime(path: string): number {
+	return existsSync(path) ? statSync(path).mtimeMs : 0;
+}
+
+function compile(clang: Clang, args: string[]): Promise<string | null> {
+	return new Promise((resolve) => {
+		const p = spawn(clang.path, args, {
+			env: { ...process.env, ...clang.env },
+			stdio: ["ignore", "ignore", "pipe"],
+		});
+		let err = "";
+		p.stderr.on("data", (d: Buffer) => {
+			err += d.toString();
+		});
+		p.on("error", (e) => resolve(e.message));
+		p.on("close", (code) => resolve(code === 0 ? null : err));
+	});
+}
+
+/** Build what is out of date; throws with the compiler's words where one does not build. */
+export async function buildProgs(clang: Clang): Promise<void> {
+	const src = join(rootDir(), "selftests/bpf/progs");
+	const inc = join(rootDir(), "selftests/bpf/include");
+	const headers = Math.max(...readdirSync(inc).map((f) => mtime(join(inc, f))));
+	const jobs: { from: string; to: string; arch: string }[] = [];
+	for (const arch of ARCHES) {
+		const out = join(cacheDir(), "progs", arch);
+		mkdirSync(out, { recursive: true });
+		for (const f of readdirSync(src).filter((f) => f.endsWith(".c"))) {
+			const from = join(src, f);
+			const to = join(out, f.replace(/\.c$/, ".bpf.o"));
+			if (mtime(to) < Math.max(mtime(from), headers)) jobs.push({ from, to, arch });
+		}
+	}
+	if (jobs.length === 0) return;
+	process.stderr.write(`progs: building ${jobs.length} objects with ${clang.path}\n`);
+	const failures: string[] = [];
+	const worker = async () => {
+		for (let job = jobs.pop(); job; job = jobs.pop()) {
+			const flags = ["-g", "-O2", "-Wall", "-Werror", "--target=bpf", "-mcpu=v3", `-I${inc}`];
+			const err = await compile(clang, [
+				...flags,
+				`-D__TARGET_ARCH_${job.arch}`,
+				"-c",
+				job.from,
+				"-o",
+				job.to,
+			]);
+			if (err !== null) failures.push(`${job.from}: ${err}`);
+		}
+	};
+	await Promise.all(cpus().map(worker));
+	if (failures.length) throw new Error(`a program does not build\n${failures.join("\n")}`);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Table-driven tests of raw instructions: each is loaded, privileged and not, and run where it says so (test_verifier.c). */
+
+import type { Sys } from "../../include/sys.ts";
+import { BPF_PROG_TYPE_SOCKET_FILTER } from "../../include/uapi/linux/bpf.ts";
+import { assemble } from "../../lib/bpf_asm.ts";
+import {
+	bpf_map_create,
+	bpf_map_update_elem,
+	bpf_prog_load,
+	bpf_prog_test_run_opts,
+} from "../../tools/lib/bpf/bpf.ts";
+import { Libbpf } from "../../tools/lib/bpf/libbpf_internal.ts";
+import { parseNumList } from "./filter.ts";
+import type { TestKernel } from "./test_env.ts";
+
+/** A map that a test's program uses: `map[i]` of its text. */
+export interface VerifierMap {
+	readonly type: number;
+	readonly key: number;
+	readonly value: number;
+	readonly max: number;
+	readonly flags?: number;
+	/** Contents of element 0. */
+	readonly fill?: Uint8Array;
+}
+
+/** struct bpf_test */
+export interface VerifierTest {
+	readonly descr: string;
+	/** The program, in the syntax of lib/bpf_asm.ts, or made by a function. */
+	readonly asm: string;
+	readonly prog_type?: number;
+	readonly expected_attach_type?: number;
+	readonly prog_flags?: number;
+	readonly maps?: readonly VerifierMap[];
+	readonly result: "ACCEPT" | "REJECT";
+	/** Where it differs without capabilities; undefined: the same. */
+	readonly result_unpriv?: "ACCEPT" | "REJECT";
+	/** Words that the log holds when rejected: several messages in order, separated by tabs. */
+	readonly errstr?: string;
+	readonly errstr_unpriv?: string;
+	/** What the program returns on `data`; undefined: it is not run. */
+	readonly retval?: number;
+	/** Bytes of the packet it runs on (64 zeros). */
+	readonly data?: Uint8Array;
+	/** Only privileged (the type or the map asks for it). */
+	readonly priv_only?: boolean;
+}
+
+export interface TestVerifierOptions {
+	/** Numbers to run, or null for all. */
+	readonly only: ReadonlySet<number> | null;
+	readonly verbose: boolean;
+	readonly out: (text: string) => void;
+}
+
+const LOG_SIZE = 1 << 20;
+
+/** `test_verifier [-v] [FIRST [LAST]]`: the numbers of the arguments; null where they are none. */
+export function rangeOf(args: readonly string[]): Set<number> | null {
+	if (args.length === 1) return parseNumList(args[0]!);
+	if (args.length === 2) return parseNumList(`${args[0]}-${args[1]}`);
+	return null;
+}
+
+interface Outcome {
+	readonly fd: number;
+	readonly log: string;
+	readonly retval: number | null;
+	readonly runErr: number;
+}
+
+/** Load a test's program in a process, and run it if it asks for that. */
+function loadTest(sys: Sys, test: VerifierTest, run: boolean): Outcome {
+	const lib = new Libbpf(sys, { print: null, known_kernel: true });
+	const { bytes, relocs } = assemble(test.asm);
+	const insns = new Uint8Array(bytes);
+	const dv = new DataView(insns.buffer);
+	const fds: number[] = [];
+	for (const m of test.maps ?? []) {
+		const fd = bpf_map_create(lib, m.type, "test_map", m.key, m.value, m.max, { map_flags: m.flags ?? 0 });
+		if (fd < 0) return { fd, log: `map: ${fd}`, retval: null, runErr: 0 };
+		if (m.fill) bpf_map_update_elem(lib, fd, new Uint8Array(m.key), m.fill);
+		fds.push(fd);
+	}
+	for (const r of relocs) dv.setInt32(r.insn * 8 + 4, fds[r.index] ?? -1, true);
+	const log_buf = lib.heap.alloc(LOG_SIZE);
+	sys.store8(log_buf, 0);
+	const fd = bpf_prog_load(lib, test.prog_type ?? BPF_PROG_TYPE_SOCKET_FILTER, "test", "GPL", insns, {
+		log_buf,
+		log_size: LOG_SIZE,
+		log_level: 1,
+		prog_flags: test.prog_flags ?? 0,
+		expected_attach_type: test.expected_attach_type ?? 0,
+	});
+	const raw = sys.load(log_buf, LOG_SIZE);
+	const log = Buffer.from(raw.subarray(0, raw.indexOf(0))).toString("latin1");
+	let retval: number | null = null;
+	let runErr = 0;
+	if (fd >= 0 && run && test.retval !== undefined) {
+		const opts = { data_in: test.data ?? new Uint8Array(64), repeat: 1, retval: 0 };
+		runErr = bpf_prog_test_run_opts(lib, fd, opts);
+		retval = opts.retval >>> 0;
+	}
+	if (fd >= 0) sys.close(fd);
+	for (const f of fds) sys.close(f);
+	return { fd, log, retval, runErr };
+}
+
+/** Whether a log holds all parts of a message, in order. */
+function hasMessages(log: string, errstr: string): boolean {
+	let at = 0;
+	for (const part of errstr.split("\t")) {
+		at = log.indexOf(part, at);
+		if (at < 0) return false;
+		at += part.length;
+	}
+	return true;
+}
+
+/** One run of a test: null when as expected, else why not. */
+export function checkTest(sys: Sys, test: VerifierTest, unpriv: boolean): string | null {
+	const expected = (unpriv ? test.result_unpriv : undefined) ?? test.result;
+	const errstr = (unpriv ? test.errstr_unpriv : undefined) ?? test.errstr;
+	const got = loadTest(sys, test, !unpriv);
+	if (expected === "ACCEPT") {
+		if (got.fd < 0) return `Failed to load prog '${got.fd}'!\n${got.log}`;
+	} else {
+		if (got.fd >= 0) return `Unexpected success to load!\n${got.log}`;
+		if (errstr === undefined) return "the test names no message";
+		if (!hasMessages(got.log, errstr))
+			return `Unexpected error message!\n\tEXP: ${errstr}\n\tRES: ${got.log}`;
+	}
+	if (got.runErr) return `Failed to run: ${got.runErr}`;
+	if (got.retval !== null && test.retval !== undefined && got.retval !== test.retval >>> 0)
+		return `FAIL retval ${got.retval | 0} != ${test.retval | 0}`;
+	return null;
+}
+
+/** Run the tables on a kernel; 0 when all passed. */
+export async function testVerifier(
+	tests: readonly VerifierTest[],
+	kernel: TestKernel,
+	options: TestVerifierOptions,
+): Promise<number> {
+	const { out } = options;
+	let passed = 0;
+	let failed = 0;
+	for (const [i, test] of tests.entries()) {
+		if (options.only && !options.only.has(i)) continue;
+		for (const unpriv of test.priv_only ? [false] : [true, false]) {
+			const sys = kernel.newProcess();
+			if (unpriv) sys.capSet([]);
+			const why = checkTest(sys, test, unpriv);
+			await kernel.endProcess(sys);
+			const leaks = await kernel.leaks();
+			const ok = why === null && leaks.length === 0;
+			if (ok) passed++;
+			else failed++;
+			out(`#${i}/${unpriv ? "u" : "p"} ${test.descr} ${ok ? "OK" : "FAIL"}\n`);
+			if (why !== null) out(`${why}\n`);
+			for (const line of leaks) out(`left behind: ${line}\n`);
+			if (!ok || options.verbose) for (const line of kernel.dmesg()) out(`[kernel] ${line}\n`);
+		}
+	}
+	out(`Summary: ${passed} PASSED, 0 SKIPPED, ${failed} FAILED\n`);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `bpf-mirror`: one command, a subcommand for each tool. */
+import yargs from "yargs";
+import { conformanceCommand } from "./cmd_conformance.ts";
+import { runCommand } from "./cmd_run.ts";
+import { testProgsCommand } from "./cmd_test_progs.ts";
+import { testVerifierCommand } from "./cmd_test_verifier.ts";
+
+/** Run a command line; returns the exit status. */
+export async function main(argv: readonly string[]): Promise<number> {
+	let status = 0;
+	const done = (code: number) => {
+		status = code;
+	};
+	const parser = yargs([...argv])
+		.scriptName("bpf-mirror")
+		.usage("$0 <command>\n\nThe Linux v6.12 BPF subsystem, in your terminal.")
+		.command(testProgsCommand(done))
+		.command(testVerifierCommand(done))
+		.command(runCommand(done))
+		.command(conformanceCommand(done))
+		.demandCommand(1, "Which command? See --help.")
+		.strict()
+		.recommendCommands()
+		.alias("h", "help")
+		.version(false)
+		.exitProcess(false)
+		.fail((msg, err, y) => {
+			if (err) throw err;
+			process.stderr.write(`${msg}\n\n`);
+			y.showHelp("error");
+			status = 1;
+		});
+	await parser.parseAsync();
+	return status;
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `bpf-mirror conformance`: the plugin protocol of the public bpf_conformance suite. */
+import { readFileSync } from "node:fs";
+import type { CommandModule } from "yargs";
+import type { Sys } from "../include/sys.ts";
+import { BPF_PROG_TYPE_XDP, BPF_XDP } from "../include/uapi/linux/bpf.ts";
+import { bpf_prog_load, bpf_prog_test_run_opts } from "./lib/bpf/bpf.ts";
+import { bpf_object__load, bpf_object__open_mem } from "./lib/bpf/libbpf.ts";
+import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
+import { bootMirror } from "./mirror.ts";
+
+/** bpf_prog_test_run_xdp() takes no packet shorter than an Ethernet header. */
+const ETH_HLEN = 14;
+const LOG_SIZE = 1 << 20;
+
+/** Bytes of hex digits with spaces between; null where they are none. */
+export function decodeHex(s: string): Uint8Array | null {
+	const parts = s
+		.trim()
+		.split(/\s+/)
+		.filter((p) => p !== "");
+	if (!parts.every((p) => /^[0-9a-f]{1,2}$/i.test(p))) return null;
+	return Uint8Array.from(parts, (p) => Number.parseInt(p, 16));
+}
+
+/** Six instructions' worth of the suite's own XDP prolog: r1 = packet, r2 = its length. */
+export function xdpProlog(size: number): Uint8Array {
+	const out = new Uint8Array(9 * 8);
+	const dv = new DataView(out.buffer);
+	const insns: readonly (readonly [number, number, number, number, number])[] = [
+		[0xb7, 0, 0, 0, -1],
+		[0xbf, 6, 1, 0, 0],
+		[0x61, 1, 6, 0, 0],
+		[0x61, 2, 6, 4, 0],
+		[0xbf, 3, 1, 0, 0],
+		[0x07, 3, 0, 0, size],
+		[0xbd, 3, 2, 1, 0],
+		[0x95, 0, 0, 0, 0],
+		[0xb7, 2, 0, 0, size],
+	];
+	insns.forEach(([code, dst, src, off, imm], i) => {
+		dv.setUint8(i * 8, code);
+		dv.setUint8(i * 8 + 1, (src << 4) | dst);
+		dv.setInt16(i * 8 + 2, off, true);
+		dv.setInt32(i * 8 + 4, imm, true);
+	});
+	return out;
+}
+
+/** The program as it is loaded: behind the prolog, unless the suite (--xdp_prolog true) has put one there. */
+export function withProlog(program: Uint8Array, memory: Uint8Array): Uint8Array {
+	if (memory.length === 0) return program;
+	const prolog = xdpProlog(memory.length);
+	if (Buffer.compare(program.subarray(0, prolog.length), prolog) === 0) return program;
+	return Buffer.concat([prolog, program]);
+}
+
+interface Args {
+	memory: string | undefined;
+	program: string | undefined;
+	elf: boolean;
+	debug: boolean;
+	interpret: boolean;
+	jit: boolean;
+}
+
+export function conformanceCommand(done: (code: number) => void): CommandModule<object, Args> {
+	return {
+		command: "conformance [memory]",
+		describe: "Run one program for the bpf_conformance suite: hex on stdin, r0 in hex on stdout",
+		builder: (y) =>
+			y
+				.positional("memory", { type: "string", describe: "The program's memory: hex bytes with spaces" })
+				.option("program", { type: "string", requiresArg: true, describe: "The program, instead of stdin" })
+				.option("elf", { type: "boolean", default: false, describe: "The program is an ELF object" })
+				.option("debug", { type: "boolean", default: false, describe: "Show the verifier's log" })
+				.option("interpret", { type: "boolean", default: false, describe: "Run on the interpreter" })
+				.option("jit", { type: "boolean", default: false, describe: "Run the JIT's code (the default)" })
+				.conflicts("interpret", "jit"),
+		handler: (args) => done(conformance(args)),
+	};
+}
+
+function fail(line: string): number {
+	process.stderr.write(`${line}\n`);
+	return 1;
+}
+
+/** Load an ELF object; the descriptor of its first program. */
+function loadElf(lib: Libbpf, bytes: Uint8Array): number {
+	const obj = bpf_object__open_mem(lib, bytes, { object_name: "conformance" });
+	if (typeof obj === "number") return obj;
+	for (const p of obj.programs) if (p.type === 0) p.type = BPF_PROG_TYPE_XDP;
+	const err = bpf_object__load(obj);
+	return err < 0 ? err : (obj.programs[0]?.fd ?? -2);
+}
+
+function conformance(args: Args): number {
+	const text = args.program ?? readFileSync(0, "utf8");
+	const program = decodeHex(text);
+	const memory = decodeHex(args.memory ?? "");
+	if (!program || program.length === 0) return fail("conformance: the program is no hex");
+	if (!memory) return fail("conformance: the memory is no hex");
+	if (!args.elf && program.length % 8 !== 0) return fail("conformance: a program is a multiple of 8 bytes");
+	const mirror = bootMirror({ arch: "x86_64", config: { bpf_jit_enable: !args.interpret } });
+	const sys: Sys = mirror.newProcess();
+	const lib = new Libbpf(sys, { known_kernel: true, print: args.debug ? undefined : null });
+	let fd: number;
+	if (args.elf) {
+		fd = loadElf(lib, program);
+		if (fd < 0) return fail(`Failed to load ELF file: ${fd}`);
+	} else {
+		const log_buf = lib.heap.alloc(LOG_SIZE);
+		sys.store8(log_buf, 0);
+		fd = bpf_prog_load(lib, BPF_PROG_TYPE_XDP, "conformance", "GPL", withProlog(program, memory), {
+			expected_attach_type: BPF_XDP,
+			log_buf,
+			log_size: LOG_SIZE,
+		});
+		if (fd < 0) {
+			const raw = sys.load(log_buf, LOG_SIZE);
+			const log = Buffer.from(raw.subarray(0, raw.indexOf(0))).toString("latin1");
+			return fail(
+				`Failed to load program: ${args.debug ? log : (log.trim().split("\n").at(-2) ?? String(fd))}`,
+			);
+		}
+	}
+	const data_in = new Uint8Array(Math.max(memory.length, ETH_HLEN));
+	data_in.set(memory);
+	const opts = { data_in, repeat: 1, retval: 0 };
+	const err = bpf_prog_test_run_opts(lib, fd, opts);
+	if (err < 0)
+		return fail(
+			`Failed to run program: ${err}${mirror
+				.dmesg()
+				.map((l) => `\n${l}`)
+				.join("")}`,
+		);
+	process.stdout.write(`${(opts.retval >>> 0).toString(16)}\n`);
+	return 0;
+}

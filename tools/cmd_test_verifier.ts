@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `bpf-mirror test_verifier`: the tables of raw-instruction tests. */
+import type { CommandModule } from "yargs";
+import { rangeOf, testVerifier } from "../selftests/bpf/test_verifier.ts";
+import { verifierTests } from "../selftests/bpf/verifier/index.ts";
+import { bootTestKernel } from "./mirror.ts";
+
+interface Args {
+	range?: (string | number)[];
+	verbose: boolean;
+	interpret: boolean;
+}
+
+export function testVerifierCommand(done: (code: number) => void): CommandModule<object, Args> {
+	return {
+		command: "test_verifier [range..]",
+		describe: "Load tables of raw-instruction programs and compare verdict, message and result",
+		builder: (y) =>
+			y
+				.positional("range", {
+					type: "string",
+					array: true,
+					describe: "A test's number, or the first and the last",
+				})
+				.option("verbose", { alias: "v", type: "boolean", default: false, describe: "Show the kernel's log" })
+				.option("interpret", {
+					type: "boolean",
+					default: false,
+					describe: "Run the programs on the interpreter instead of the JIT's code",
+				}),
+		handler: async (args) => {
+			const range = (args.range ?? []).map(String);
+			const only = range.length ? rangeOf(range) : null;
+			if (range.length && !only) {
+				process.stderr.write("Usage: test_verifier [-v] [first [last]]\n");
+				return done(1);
+			}
+			const kernel = await bootTestKernel({
+				arch: "x86_64",
+				verbosity: 0,
+				boot: { config: { bpf_jit_enable: !args.interpret } },
+			});
+			done(
+				await testVerifier(verifierTests, kernel, {
+					only,
+					verbose: args.verbose,
+					out: (text) => process.stdout.write(text),
+				}),
+			);
+		},
+	};
+}
