@@ -9,5 +9,6 @@ export * from "./btf_find.ts";
 export * from "./btf_func.ts";
 export * from "./btf_ids.ts";
 export * from "./btf_kfunc.ts";
+export * from "./btf_load.ts";
 export * from "./btf_obj.ts";
 export * from "./kfunc_sets.ts";
