@@ -68,8 +68,8 @@ export interface PageTable {
 	walk(va: number): Walk | null;
 	/** The same without an object: physical address with the rights in `walk_flags`, or -1. */
 	walk_pa(va: number): number;
-	/** First address after va's 2 MiB (1 GiB, …) that no table covers at all; va itself when a last-level table is there. */
-	hole(va: number): number;
+	/** The first mapped page at or after `va` (page aligned) and below `end`; `end` when there is none. Skips holes by whole tables. */
+	next_mapped(va: number, end: number): number;
 	/** Rights that the last walk_pa() found: WALK_* bits. */
 	readonly walk_flags: number;
 	/** Free the tables of the user half and the root (user address spaces only). */
@@ -104,6 +104,8 @@ export interface Cpu {
 	readonly caller: number;
 	/** Frame pointer register (x86: rbp) at entry. */
 	readonly fp: number;
+	/** Root of the page tables in use (PageTable.root). */
+	readonly root: number;
 	/** Entry address of the stub called. */
 	readonly callee: number;
 	/** Any general register by the architecture's number (x86: encoding order rax, rcx, rdx, rbx, rsp, …). */
@@ -223,6 +225,8 @@ export interface Arch {
 	new_user_table(): PageTable | null;
 	/** Make a CPU use these tables (null: the kernel's own). */
 	switch_table(cpu: number, table: PageTable | null): void;
+	/** The tables go away: no CPU may use them any longer. */
+	drop_table(table: PageTable): void;
 	/** Mappings were taken away or narrowed: all CPUs must look again. */
 	flush_tlb(): void;
 	/** Code in [start, end) was written; it must be mapped now. */

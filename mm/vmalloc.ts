@@ -174,26 +174,14 @@ export class Vmalloc {
 	}
 
 	/** vm_area_unmap_pages(); the pages unmapped are not freed. Returns how many there were. */
-	vm_area_unmap_pages(area: vm_struct, start: number, end: number): number {
+	vm_area_unmap_pages(_area: vm_struct, start: number, end: number): number {
+		const table = this.arch.kernel_table;
 		let n = 0;
-		if (area.flags & VM_SPARSE && (end - start) / PAGE_SIZE > 64) {
-			for (let va = start; va < end; va += PAGE_SIZE) {
-				// a sparse area is mostly holes: skip 2 MiB at a time where there is no table
-				if (this.arch.kernel_table.walk_pa(va) < 0) {
-					const skip = this.arch.kernel_table.hole(va);
-					if (skip > va) va = skip - PAGE_SIZE;
-					continue;
-				}
-				this.arch.kernel_table.unmap(va);
-				this.mem.flush_page(va);
-				n++;
-			}
-		} else {
-			for (let va = start; va < end; va += PAGE_SIZE) {
-				if (this.arch.kernel_table.unmap(va) < 0) continue;
-				this.mem.flush_page(va);
-				n++;
-			}
+		// a sparse area is mostly holes
+		for (let va = table.next_mapped(start, end); va < end; va = table.next_mapped(va + PAGE_SIZE, end)) {
+			table.unmap(va);
+			this.mem.flush_page(va);
+			n++;
 		}
 		if (n) this.arch.flush_tlb();
 		return n;

@@ -69,7 +69,7 @@ export class X86Cpu implements Cpu {
 	private ticks = 0;
 	private calls = 0;
 	private clock = 0;
-	private root = 0;
+	root = 0;
 	private tlb_gen = -1;
 	private resume = 0;
 	private trace_fn: ((pc: number) => void) | null = null;

@@ -181,15 +181,29 @@ export class X86PageTable implements PageTable {
 		};
 	}
 
-	hole(va: number): number {
-		let table = this.root;
-		for (let l = 4; l > 1; l--) {
-			const e = table + index(va, l) * 8;
-			if (!(this.get(e) & PRESENT)) return (Math.floor(va / SPAN[l]!) + 1) * SPAN[l]!;
-			if (this.get(e) & LARGE) return va;
-			table = this.frame(e);
+	next_mapped(va: number, end: number): number {
+		let at = va;
+		while (at < end) {
+			let table = this.root;
+			let span = 0;
+			for (let l = 4; l > 1; l--) {
+				const e = table + index(at, l) * 8;
+				const lo = this.get(e);
+				if (lo & PRESENT && lo & LARGE) return at;
+				if (!(lo & PRESENT)) {
+					span = SPAN[l]!;
+					break;
+				}
+				table = this.frame(e);
+			}
+			if (span) {
+				at = (Math.floor(at / span) + 1) * span;
+				continue;
+			}
+			for (let i = index(at, 1); i < 512 && at < end; i++, at += 4096)
+				if (this.get(table + i * 8) & PRESENT) return at;
 		}
-		return va;
+		return end;
 	}
 
 	destroy(): void {

@@ -113,6 +113,10 @@ export class X86Arch implements Arch {
 		this.cpu(cpu).set_table(table);
 	}
 
+	drop_table(table: PageTable): void {
+		for (const c of this.made) if (c?.root === table.root) c.set_table(null);
+	}
+
 	flush_tlb(): void {
 		this.tlb_gen++;
 	}
