@@ -1,41 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Developer's driver: runs bpf_check() on programs that a real kernel was asked to load, and compares.
+ * Developer's driver: has a kernel without CPU load programs that a real kernel was asked to load, and compares.
  *
- *   npx tsx scripts/dev_records.ts tv [REGEX] [-v] [-n N]         test_verifier's raw programs (790 runs)
- *   npx tsx scripts/dev_records.ts set SET [OBJ [PROG]] [-v] [-u] programs that clang built (needs BTF of the
- *                                                                objects: only verdicts of few compare without)
+ *   npx tsx scripts/dev_records.ts tv [REGEX]            test_verifier's raw programs (790 runs)
+ *   npx tsx scripts/dev_records.ts obj SET [OBJ [PROG]]  objects that clang built, through libbpf
+ *   npx tsx scripts/dev_records.ts raw SET [OBJ [PROG]]  the same, by the record's instructions alone (no BTF)
  *
- *   REGEX   on the test's name ("#12/p …")        -v   print both logs of the first difference, whole
- *   -n N    show the first N differences (1)      --log    print our log of every test run
- *   -b      one line of each log for every difference
- *   --xlated  compare the rewritten instructions too      --prof   report time per test over 1 s
+ *   REGEX     on the test's name ("#12/p …")       -u       the unprivileged loads of a set
+ *   -n N      show the first N differences (1)     -v       both logs whole
+ *   -b        one line of each log for every difference
+ *   --log     print our log of every run           --prof   time and size of every run
+ *   --xlated  compare the rewritten instructions too
+ *   --stats   load at level 4 and compare the number of processed instructions instead of the log
  *
- * REC (environment, /tmp/rec/x86) is the folder with the unpacked records, TV the test_verifier.jsonl (.zst).
- * What is compared: errno, log (level 6) less kernel addresses and time, and xlated with --xlated.
+ * REC (environment, /tmp/rec/x86) is the folder with the unpacked records, TV the test_verifier.jsonl (.zst),
+ * OBJS the folder of built objects. Compared are errno, log (level 6) less kernel addresses and time, and xlated.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { BPF_KPTR_REF, BPF_KPTR_UNREF } from "../include/linux/bpf.ts";
-import { BpfState } from "../kernel/bpf/bpf_state.ts";
-import type { bpf_map_ops } from "../kernel/bpf/bpf_types.ts";
-import { bpf_map, type bpf_prog, decode_insns, encode_insns } from "../kernel/bpf/bpf_types.ts";
-import * as btfmod from "../kernel/bpf/btf.ts"; // first: tables of program types are filled at import
+import { boot } from "../kernel/boot.ts";
+import { type bpf_map, type bpf_prog, decode_insns, encode_insns } from "../kernel/bpf/bpf_types.ts";
+import * as btfmod from "../kernel/bpf/btf.ts";
 import type { btf, btf_record } from "../kernel/bpf/btf_types.ts";
-import { bpf_prog_alloc } from "../kernel/bpf/core.ts";
 import type { ArchJit } from "../kernel/bpf/jit.ts";
-import { bpf_map_fops } from "../kernel/bpf/map_create.ts";
-import { verifier_ops_of } from "../kernel/bpf/prog_types.ts";
-import { bpf_check } from "../kernel/bpf/verifier.ts";
-import type { bpf_prog_load_attr, bpfptr_t } from "../kernel/bpf/verifier_types.ts";
-import { anon_inode_getfile, fd_install } from "../kernel/file.ts";
-import type { KernelConfig, SymbolTable } from "../kernel/kernel.ts";
-import { KernelImpl } from "../kernel/kernel_impl.ts";
-import { SoftMem } from "../kernel/soft_mem.ts";
+import { anon_inode_getfile, fd_install, fdget } from "../kernel/file.ts";
+import type { SymbolTable } from "../kernel/kernel.ts";
+import type { KernelImpl } from "../kernel/kernel_impl.ts";
+import { TaskSys } from "../kernel/sys.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN } from "../kernel/task.ts";
+import {
+	bpf_btf_get_fd_by_id,
+	bpf_btf_load,
+	bpf_map_create,
+	bpf_prog_get_info_by_fd,
+	bpf_prog_load,
+	type bpf_prog_load_opts,
+} from "../tools/lib/bpf/bpf.ts";
+import {
+	bpf_map__set_max_entries,
+	bpf_object__close,
+	bpf_object__find_program_by_name,
+	bpf_object__load,
+	bpf_object__programs,
+	bpf_program__set_autoload,
+	bpf_program__set_flags,
+	bpf_program__set_log_buf,
+	bpf_program__set_log_level,
+} from "../tools/lib/bpf/libbpf.ts";
+import { Libbpf } from "../tools/lib/bpf/libbpf_internal.ts";
+import { read_log } from "../tools/lib/bpf/load.ts";
+import { bpf_object__open_file } from "../tools/lib/bpf/open.ts";
 
 const REC = process.env.REC ?? "/tmp/rec/x86";
 const TV = process.env.TV ?? "/work/shared/real-kernel/x86/test_verifier.jsonl.zst";
+
+const OBJS = process.env.OBJS ?? `${process.env.HOME}/.cache/bpf-mirror/objs/x86/default`;
 
 /** A real kernel's kallsyms. */
 export function load_kallsyms(path: string): SymbolTable {
@@ -54,8 +74,15 @@ export function load_kallsyms(path: string): SymbolTable {
 	const order = addrs
 		.map((_, i) => i)
 		.sort((a, b) => (addrs[a]! < addrs[b]! ? -1 : addrs[a]! > addrs[b]! ? 1 : a - b));
+	// Data and functions of modules are not in it: they get addresses of their own.
+	let next = 0xffffffffc0800000n;
 	return {
-		addr: (name) => by_name.get(name),
+		addr(name) {
+			const known = by_name.get(name);
+			if (known !== undefined || !/^[a-z_]\w*$/.test(name)) return known;
+			by_name.set(name, (next += 64n));
+			return next;
+		},
 		lookup(addr) {
 			let lo = 0;
 			let hi = order.length;
@@ -71,120 +98,71 @@ export function load_kallsyms(path: string): SymbolTable {
 	};
 }
 
-function load_kconfig(path: string): Map<string, string> {
-	const out = new Map<string, string>();
-	for (const line of readFileSync(path, "latin1").split("\n")) {
-		const m = /^(CONFIG_\w+)=(.*)$/.exec(line);
-		if (m) out.set(m[1]!, m[2]!);
-	}
-	return out;
-}
-
 /** A JIT that makes no code, so that programs go the way of JITed ones. */
 const fake_jit: ArchJit = {
 	bpf_int_jit_compile(prog: bpf_prog): bpf_prog {
 		prog.jited = true;
 		prog.bpf_func = 0xffffffffa0000000n;
+		prog.image = new Uint8Array(1);
 		prog.jited_len = 1;
 		return prog;
 	},
 };
 
-function make_kernel(set_dir: string): KernelImpl {
-	const config: KernelConfig = {
+/** A machine that stands in for the one of the records. */
+interface Machine {
+	kernel: KernelImpl;
+	sys: TaskSys;
+	lib: Libbpf;
+	log: number;
+}
+
+const LOG_SIZE = 32 << 20;
+
+function make_machine(set_dir: string): Machine {
+	const moduleBtfs: Record<string, Uint8Array> = {};
+	for (const f of readdirSync(set_dir))
+		if (f.endsWith(".btf") && f !== "vmlinux.btf")
+			moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(`${set_dir}/${f}`));
+	const kernel = boot({
 		arch: "x86_64",
-		cpus: 1,
-		memory: 64 << 20,
-		seed: 1,
-		bpf_jit_enable: true,
-		bpf_jit_always_on: true,
-		bpf_jit_harden: 0,
-		unprivileged_bpf_disabled: 0,
-		kptr_restrict: 0,
-		mitigations_off: false,
-		x86: {
-			ibt: true,
-			retpoline: "off",
-			rethunk: false,
-			sls: false,
-			bmi2: true,
-			pgtable_levels: 5,
-			clear_bhb: false,
+		memory: 512 << 20,
+		config: {
+			bpf_jit_always_on: true,
+			x86: {
+				ibt: true,
+				retpoline: "off",
+				rethunk: false,
+				sls: false,
+				bmi2: true,
+				pgtable_levels: 5,
+				clear_bhb: false,
+			},
 		},
-		arm64: { lse_atomics: true, bti: false, pac: false, va_bits: 52 },
-		kconfig: load_kconfig(`${set_dir}/kconfig`),
-	};
-	const kernel = new KernelImpl(
-		config,
-		new SoftMem(config.memory, 1, () => 0),
-		load_kallsyms(`${set_dir}/kallsyms`),
-	);
-	let vmlinux: btf | number | null = null;
-	kernel.bpf = new BpfState(kernel, {
-		bpf_get_btf_vmlinux() {
-			if (vmlinux === null) {
-				const o = btfmod.btf_open_trusted(
-					kernel,
-					new Uint8Array(readFileSync(`${set_dir}/vmlinux.btf`)),
-					"vmlinux",
-				);
-				vmlinux = o;
-				if (typeof o !== "number") {
-					o.id = 1;
-					const metas = btfmod.btf_parse_struct_metas(o);
-					if (typeof metas !== "number") o.struct_meta_tab = metas;
-					btfmod.btf_register_tables(o);
-				}
-			}
-			return vmlinux;
+		kconfig: readFileSync(`${set_dir}/kconfig`, "latin1"),
+		foreign: {
+			symbols: load_kallsyms(`${set_dir}/kallsyms`),
+			vmlinuxBtf: new Uint8Array(readFileSync(`${set_dir}/vmlinux.btf`)),
+			moduleBtfs,
 		},
-		verifier_ops: verifier_ops_of,
 	});
 	kernel.bpf.jit = fake_jit;
-	const base = kernel.bpf.bpf_get_btf_vmlinux();
-	if (typeof base === "number") throw new Error(`vmlinux BTF: ${base}`);
-	for (const name of ["bpf_testmod", "bpf_test_no_cfi", "bpf_test_modorder_x", "bpf_test_modorder_y"]) {
-		const path = `${set_dir}/${name}.btf`;
-		if (!existsSync(path)) continue;
-		const o = btfmod.btf_open_trusted(kernel, new Uint8Array(readFileSync(path)), name, base);
-		if (typeof o === "number") throw new Error(`${name}: ${o}`);
-		const module = { name };
-		o.module = module;
-		o.id = 2 + kernel.bpf.module_btfs.size;
-		kernel.bpf.module_btfs.set(name, { btf: o, module });
-		btfmod.btf_register_tables(o);
-	}
-	return kernel;
+	const kallsyms = new Uint8Array(readFileSync(`${set_dir}/kallsyms`));
+	kernel.pseudo_files.set("/proc/kallsyms", () => kallsyms);
+	for (const fd of [0, 1, 2])
+		fd_install(kernel, fd, anon_inode_getfile(kernel, "tty", { name: "tty" }, null, 2));
+	const sys = new TaskSys(kernel, kernel.task);
+	const lib = new Libbpf(sys, { print: null, known_kernel: true });
+	return { kernel, sys, lib, log: lib.heap.zalloc(LOG_SIZE) };
 }
 
-/** Memory of the process that loads: regions by address. */
-class UserRegions implements bpfptr_t {
-	readonly addr = 0x1000n;
-	readonly is_kernel = false;
-	private readonly regions: { at: bigint; bytes: Uint8Array }[] = [];
-	map(at: bigint, bytes: Uint8Array): void {
-		this.regions.push({ at, bytes });
-	}
-	private find(addr: bigint, len: number): Uint8Array | null {
-		for (const r of this.regions) {
-			const off = Number(addr - r.at);
-			if (off >= 0 && off + len <= r.bytes.length) return r.bytes.subarray(off, off + len);
-		}
-		return null;
-	}
-	read(addr: bigint, len: number): Uint8Array | null {
-		return this.find(addr, len)?.slice() ?? null;
-	}
-	write(addr: bigint, bytes: Uint8Array): boolean {
-		const m = this.find(addr, bytes.length);
-		if (!m) return false;
-		m.set(bytes);
-		return true;
+function set_caps(m: Machine, unpriv: boolean): void {
+	const caps = m.kernel.task.caps;
+	for (const c of [CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN]) {
+		if (unpriv) caps.delete(c);
+		else caps.add(c);
 	}
 }
-
-const LOG_AT = 0x100000000n;
-const log_buf = new Uint8Array(64 << 20);
 
 interface MapRec {
 	fd: number;
@@ -194,46 +172,22 @@ interface MapRec {
 	value: number;
 	max: number;
 	flags: number;
+	extra?: number;
 }
 
-const array_ops: bpf_map_ops = {
-	symbols: {
-		map_lookup_elem: "array_map_lookup_elem",
-		map_update_elem: "array_map_update_elem",
-		map_delete_elem: "array_map_delete_elem",
-	},
-	map_direct_value_addr(map, imm, off) {
-		if (map.max_entries !== 1) return -524;
-		if (off >= map.value_size) return -22;
-		imm.val = map.foreign_addr! + 0x100n;
-		return 0;
-	},
-	map_btf_name: "bpf_array",
-};
-const hash_ops: bpf_map_ops = {
-	symbols: {
-		map_lookup_elem: "htab_map_lookup_elem",
-		map_update_elem: "htab_map_update_elem",
-		map_delete_elem: "htab_map_delete_elem",
-	},
-	map_btf_name: "bpf_htab",
-};
-const other_ops: bpf_map_ops = { symbols: {} };
-
-let next_addr = 0xff11000100000000n;
-
-function add_map(kernel: KernelImpl, m: MapRec): bpf_map {
-	const map = new bpf_map(kernel, m.type === 2 ? array_ops : m.type === 1 ? hash_ops : other_ops);
-	map.map_type = m.type;
-	map.key_size = m.key;
-	map.value_size = m.value;
-	map.max_entries = m.max;
-	map.map_flags = m.flags;
-	map.name = m.name;
-	map.foreign_addr = next_addr += 0x1000n;
-	map.bypass_spec_v1 = false;
-	fd_install(kernel, m.fd, anon_inode_getfile(kernel, "bpf-map", bpf_map_fops, map, 2));
-	return map;
+/** A map of a record, at the descriptor that the instructions name. */
+function add_map(m: Machine, r: MapRec): bpf_map {
+	const fd = bpf_map_create(m.lib, r.type, r.name, r.key, r.value, r.max, {
+		map_flags: r.flags,
+		map_extra: BigInt(r.extra ?? 0),
+	});
+	if (fd < 0) throw new Error(`map ${r.name} of type ${r.type}: ${fd}`);
+	const f = fdget(m.kernel, fd)!;
+	if (fd !== r.fd) {
+		m.kernel.task.files.fd[fd] = undefined;
+		m.kernel.task.files.fd[r.fd] = f;
+	}
+	return f.private_data as bpf_map;
 }
 
 /** The record of test_verifier's map with three kptrs (its BTF is not in the records). */
@@ -335,101 +289,111 @@ interface LoadRec {
 	unpriv: boolean;
 }
 
-/** Load a program of a record; errno (positive), log, instructions. */
-function load(
-	kernel: KernelImpl,
-	r: LoadRec,
-): { errno: number; log: string; xlated: string; prog: bpf_prog } {
-	const caps = kernel.task.caps;
-	for (const c of [CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN]) {
-		if (r.unpriv) caps.delete(c);
-		else caps.add(c);
+interface Loaded {
+	errno: number;
+	log: string;
+	xlated: string;
+}
+
+/** What the log says, and the program's instructions as the kernel shows them. */
+function finish(m: Machine, fd: number, want_xlated: boolean): Loaded {
+	const log = read_log(m.lib, m.log, LOG_SIZE);
+	m.sys.store(m.log, new Uint8Array(Math.min(LOG_SIZE, log.length + 1)));
+	let xlated = "";
+	if (fd >= 0 && want_xlated) {
+		set_caps(m, false);
+		const info = bpf_prog_get_info_by_fd(m.lib, fd);
+		if (typeof info === "number") throw new Error(`prog info: ${info}`);
+		xlated = Buffer.from(info.xlated_prog_insns).toString("hex");
 	}
-	kernel.task.files.fd.length = 0;
-	for (const fd of [0, 1, 2]) fd_install(kernel, fd, anon_inode_getfile(kernel, "tty", {}, null, 2));
-	next_addr = 0xff11000100000000n;
-	for (const m of r.maps) {
-		const map = add_map(kernel, m);
-		if (m.value === 24 && m.name === "test_map") {
-			map.record = kptr_record(kernel);
-			map.btf = kernel.bpf.module_btfs.get("bpf_testmod")?.btf ?? null;
+	return { errno: fd < 0 ? -fd : 0, log, xlated };
+}
+
+/** Close everything but stdio. */
+function close_all(m: Machine): void {
+	const { fd } = m.kernel.task.files;
+	for (let i = 3; i < fd.length; i++) if (fd[i]) m.sys.close(i);
+	m.kernel.settle();
+}
+
+/** Load the instructions of a record. */
+function load_raw(m: Machine, r: LoadRec, want_xlated: boolean): Loaded {
+	set_caps(m, false);
+	try {
+		for (const map of r.maps) {
+			const made = add_map(m, map);
+			if (map.value === 24 && map.name === "test_map") {
+				made.record = kptr_record(m.kernel);
+				made.btf = m.kernel.bpf.module_btfs.get("bpf_testmod")?.btf ?? null;
+			}
 		}
-	}
-	const mem = new UserRegions();
-	mem.map(0x1000n, new Uint8Array(256));
-	mem.map(LOG_AT, log_buf);
-	const prog = bpf_prog_alloc(kernel);
-	prog.insnsi = decode_insns(Uint8Array.from(Buffer.from(r.insns, "hex")));
-	prog.type = r.prog_type;
-	prog.expected_attach_type = r.attach;
-	prog.gpl_compatible = true;
-	prog.sleepable = !!(r.flags & 16);
-	prog.aux.attach_btf_id = r.btf_id;
-	prog.aux.name = r.name ?? "";
-	if (r.btf_id) prog.aux.attach_btf = kernel.bpf.bpf_get_btf_vmlinux() as btf;
-	prog.aux.attach_tracing_prog = false;
-	const attr: bpf_prog_load_attr = {
-		prog_type: r.prog_type,
-		insn_cnt: prog.len,
-		insns: 0n,
-		license: 0n,
-		log_level: r.level,
-		log_size: log_buf.length,
-		log_buf: LOG_AT,
-		kern_version: 0,
-		prog_flags: r.flags,
-		prog_name: r.name ?? "",
-		prog_ifindex: 0,
-		expected_attach_type: r.attach,
-		prog_btf_fd: 0,
-		func_info_rec_size: 0,
-		func_info: 0n,
-		func_info_cnt: 0,
-		line_info_rec_size: 0,
-		line_info: 0n,
-		line_info_cnt: 0,
-		attach_btf_id: r.btf_id,
-		attach_prog_fd: 0,
-		core_relo_cnt: 0,
-		fd_array: 0n,
-		core_relos: 0n,
-		core_relo_rec_size: 0,
-		log_true_size: 0,
-		prog_token_fd: 0,
-	};
-	const b = btfmod as unknown as Record<string, unknown>;
-	if (r.func_info_cnt) {
-		const install = b.dev_install_btf as ((k: KernelImpl, data: Uint8Array) => number) | undefined;
-		attr.prog_btf_fd = install ? install(kernel, bpf_loop_btf()) : -1;
-		attr.func_info_cnt = r.func_info_cnt;
-		attr.func_info_rec_size = 8;
-		attr.func_info = 0x20000n;
-		mem.map(0x20000n, Uint8Array.from(Buffer.from(r.func_info!, "hex")));
-	}
-	if (r.fd_array) {
-		const btf_fops = b.btf_fops as Parameters<typeof anon_inode_getfile>[2] | undefined;
-		if (btf_fops) {
-			fd_install(
-				kernel,
-				99,
-				anon_inode_getfile(kernel, "btf", btf_fops, kernel.bpf.module_btfs.get("bpf_testmod")!.btf, 2),
-			);
+		const opts: bpf_prog_load_opts = {
+			expected_attach_type: r.attach,
+			prog_flags: r.flags,
+			attach_btf_id: r.btf_id,
+			log_level: r.level,
+			log_buf: m.log,
+			log_size: LOG_SIZE,
+		};
+		if (r.func_info_cnt) {
+			opts.prog_btf_fd = bpf_btf_load(m.lib, bpf_loop_btf());
+			if (opts.prog_btf_fd < 0) throw new Error(`BTF: ${opts.prog_btf_fd}`);
+			opts.func_info = Uint8Array.from(Buffer.from(r.func_info!, "hex"));
+			opts.func_info_cnt = r.func_info_cnt;
+			opts.func_info_rec_size = 8;
 		}
-		const arr = new Int32Array([-1, 99]);
-		attr.fd_array = 0x30000n;
-		mem.map(0x30000n, new Uint8Array(arr.buffer));
+		if (r.fd_array) {
+			const mod = m.kernel.bpf.module_btfs.get("bpf_testmod")!.btf;
+			const btf_fd = bpf_btf_get_fd_by_id(m.lib, mod.id);
+			opts.fd_array = [-1, btf_fd];
+		}
+		set_caps(m, r.unpriv);
+		const fd = bpf_prog_load(
+			m.lib,
+			r.prog_type,
+			r.name ?? null,
+			"GPL",
+			Uint8Array.from(Buffer.from(r.insns, "hex")),
+			opts,
+		);
+		return finish(m, fd, want_xlated);
+	} finally {
+		set_caps(m, false);
+		close_all(m);
 	}
-	const ref = { val: prog };
-	const ret = bpf_check(ref, attr, mem, 152);
-	const end = log_buf.indexOf(0);
-	const log = Buffer.from(log_buf.buffer, 0, end).toString("latin1");
-	log_buf.fill(0, 0, end + 1);
-	return {
-		errno: -ret,
-		log,
-		xlated: ret ? "" : Buffer.from(encode_insns(ref.val.insnsi)).toString("hex"),
-		prog: ref.val,
-	};
+}
+
+/** Load one program of an object, the others left out, as test_loader does. */
+function load_obj(
+	m: Machine,
+	path: string,
+	prog_name: string,
+	aux: ReadonlySet<string>,
+	g: GenRec,
+	level: number,
+	unpriv: boolean,
+	want_xlated: boolean,
+): Loaded {
+	const obj = bpf_object__open_file(m.lib, path, { kernel_log_level: 0 });
+	if (typeof obj === "number") throw new Error(`open: ${obj}`);
+	try {
+		for (const p of bpf_object__programs(obj))
+			bpf_program__set_autoload(p, p.name === prog_name || aux.has(p.name));
+		const prog = bpf_object__find_program_by_name(obj, prog_name);
+		if (!prog) throw new Error("no such program in the object");
+		bpf_program__set_flags(prog, prog.prog_flags | g.flags);
+		bpf_program__set_log_level(prog, level);
+		bpf_program__set_log_buf(prog, m.log, LOG_SIZE);
+		for (const [name, max] of g.map_fixups ?? [])
+			for (const map of obj.maps) if (map.name === name) bpf_map__set_max_entries(map, max);
+		set_caps(m, unpriv);
+		const err = bpf_object__load(obj);
+		return finish(m, err < 0 ? err : prog.fd, want_xlated);
+	} finally {
+		set_caps(m, false);
+		bpf_object__close(obj);
+		close_all(m);
+	}
 }
 
 function first_diff(a: string, b: string): string {
@@ -465,6 +429,7 @@ interface Options {
 	prof: boolean;
 	unpriv: boolean;
 	brief: boolean;
+	stats: boolean;
 }
 
 interface TvRec {
@@ -500,23 +465,21 @@ function compare(
 	t: Tally,
 	o: Options,
 	name: string,
-	kernel: KernelImpl,
-	rec: LoadRec,
-	want: { errno: number; log: string | null; xlated: string | null },
+	run: () => Loaded,
+	want: { errno: number; log: string | null; xlated: string | null; processed?: number },
 ): void {
 	t.run++;
 	const t0 = Date.now();
-	let got: ReturnType<typeof load>;
+	let got: Loaded;
 	try {
-		got = load(kernel, rec);
+		got = run();
 	} catch (e) {
-		log_buf.fill(0);
 		t.crashed++;
 		t.failed.push(`${name}: ${(e as Error).message}`);
-		if (t.shown++ < o.show) console.log(`--- ${name}: thrown\n${(e as Error).stack}`);
+		if (o.brief) console.log(`--- ${name}\nthrown: ${(e as Error).message}`);
+		else if (t.shown++ < o.show) console.log(`--- ${name}: thrown\n${(e as Error).stack}`);
 		return;
 	}
-	if (o.prof && Date.now() - t0 > 1000) console.log(`${name}: ${Date.now() - t0} ms`);
 	if (o.log) console.log(`=== ${name}\n${got.log}`);
 	let bad = "";
 	if (got.errno === want.errno) t.errno_ok++;
@@ -530,6 +493,16 @@ function compare(
 				o.verbose && t.shown < o.show
 					? `real:\n${want.log}\nours:\n${got.log}\n${first_diff(a, b)}\n`
 					: `log ${first_diff(a, b)}\n`;
+	}
+	if (o.stats && want.processed !== undefined) {
+		const got_processed = Number(/^processed (\d+) insns/m.exec(got.log)?.[1] ?? -1);
+		if (got_processed === want.processed) t.log_ok++;
+		else
+			bad += `errno: processed ${got_processed}, real ${want.processed}; ${got.log.split("\n").slice(-8, -1).join(" | ")}\n`;
+	}
+	if (o.prof) {
+		const n = Number(/^processed (\d+) insns/m.exec(got.log)?.[1] ?? -1);
+		console.log(`${name}: ${Date.now() - t0} ms, ${n} insns`);
 	}
 	if (o.xlated && want.xlated && !got.errno) {
 		t.xlated_run++;
@@ -557,21 +530,18 @@ function run_tv(o: Options): void {
 	const text = TV.endsWith(".zst")
 		? spawnSync("zstd", ["-dc", TV], { encoding: "utf8", maxBuffer: 1 << 30 }).stdout
 		: readFileSync(TV, "utf8");
-	const kernel = make_kernel(`${REC}/verifier`);
+	const m = make_machine(`${REC}/verifier`);
 	const t = new Tally();
 	for (const line of text.split("\n")) {
 		if (!line) continue;
 		const r = JSON.parse(line) as TvRec;
 		if (o.filter && !o.filter.test(r.test)) continue;
 		const unpriv = /^#\d+\/u /.test(r.test);
-		compare(
-			t,
-			o,
-			r.test,
-			kernel,
-			{ ...r, level: 6, unpriv },
-			{ errno: r.errno6, log: r.log6 === "TOO BIG" ? null : r.log6, xlated: r.xlated ?? null },
-		);
+		compare(t, o, r.test, () => load_raw(m, { ...r, level: 6, unpriv }, o.xlated), {
+			errno: r.errno6,
+			log: r.log6 === "TOO BIG" ? null : r.log6,
+			xlated: r.xlated ?? null,
+		});
 	}
 	report(t, o);
 }
@@ -581,51 +551,80 @@ interface GenRec {
 	err: number;
 	insns: string;
 	maps: MapRec[];
+	map_fixups?: [string, number][];
 	log?: string;
 	xlated?: string;
 	skipped?: boolean;
+	processed: number;
 }
 
-function run_set(set: string, obj: string | undefined, prog: string | undefined, o: Options): void {
+interface ProgRec {
+	obj: string;
+	prog: string;
+	type: number;
+	attach_type: number;
+	spec?: { valid: number; aux: number; mode: number };
+	g: GenRec;
+	g6: GenRec;
+	u?: GenRec;
+	u6?: GenRec;
+}
+
+function run_set(
+	kind: string,
+	set: string,
+	obj: string | undefined,
+	prog: string | undefined,
+	o: Options,
+): void {
 	const dir = `${REC}/${set}`;
-	const kernel = make_kernel(dir);
+	const m = make_machine(dir);
 	const t = new Tally();
-	const files = spawnSync("ls", [dir], { encoding: "utf8" }).stdout.split("\n");
-	for (const f of files) {
+	for (const f of readdirSync(dir).sort()) {
 		if (!f.endsWith(".jsonl") || (obj && f !== `${obj}.jsonl`)) continue;
-		for (const line of readFileSync(`${dir}/${f}`, "latin1").split("\n")) {
-			if (!line) continue;
-			const r = JSON.parse(line) as {
-				obj: string;
-				prog: string;
-				type: number;
-				attach_type: number;
-				g: GenRec;
-				g6: GenRec;
-				u?: GenRec;
-				u6?: GenRec;
-			};
+		const recs = readFileSync(`${dir}/${f}`, "utf8")
+			.split("\n")
+			.filter((l) => l !== "")
+			.map((l) => JSON.parse(l) as ProgRec);
+		// test_loader loads the programs tagged __auxiliary along, in the modes that they are for
+		const mode = o.unpriv ? 2 : 1;
+		const aux = new Set(
+			recs.filter((r) => r.spec?.valid && r.spec.aux && r.spec.mode & mode).map((r) => r.prog),
+		);
+		for (const r of recs) {
 			if (!r.prog || (prog && r.prog !== prog)) continue;
 			const g = o.unpriv ? r.u : r.g;
 			const g6 = o.unpriv ? r.u6 : r.g6;
 			if (!g || !g6) continue;
+			if (g.processed < 0 && g.err) continue;
+			const level = o.stats || g6.log === undefined ? 4 : 6;
+			const path = `${OBJS}/${r.obj}.bpf.o`;
+			if (kind === "obj" && !existsSync(path)) continue;
+			const raw: LoadRec = {
+				prog_type: r.type,
+				attach: r.attach_type,
+				flags: g.flags,
+				btf_id: 0,
+				insns: g.insns,
+				maps: g.maps,
+				level,
+				unpriv: o.unpriv,
+				name: r.prog.slice(0, 15),
+			};
 			compare(
 				t,
 				o,
 				`${r.obj}/${r.prog}`,
-				kernel,
+				() =>
+					kind === "obj"
+						? load_obj(m, path, r.prog, aux, g, level, o.unpriv, o.xlated)
+						: load_raw(m, raw, o.xlated),
 				{
-					prog_type: r.type,
-					attach: r.attach_type,
-					flags: g.flags,
-					btf_id: 0,
-					insns: g.insns,
-					maps: g.maps,
-					level: 6,
-					unpriv: o.unpriv,
-					name: r.prog.slice(0, 15),
+					errno: -g.err,
+					log: o.stats ? null : (g6.log ?? null),
+					xlated: g.xlated ?? null,
+					processed: g.processed,
 				},
-				{ errno: -g.err, log: g6.log ?? null, xlated: g.xlated ?? null },
 			);
 		}
 	}
@@ -652,16 +651,17 @@ function main(): void {
 		prof: flag("--prof"),
 		unpriv: flag("-u"),
 		brief: flag("-b"),
+		stats: flag("--stats"),
 		show: n ? Number(n) : 1,
 		filter: null,
 	};
 	if (args[0] === "tv") {
 		if (args[1]) o.filter = new RegExp(args[1]);
 		run_tv(o);
-	} else if (args[0] === "set" && args[1]) {
-		run_set(args[1], args[2], args[3], o);
+	} else if ((args[0] === "obj" || args[0] === "raw") && args[1]) {
+		run_set(args[0], args[1], args[2], args[3], o);
 	} else {
-		console.error("usage: dev_records.ts tv [REGEX] | set SET [OBJ [PROG]]");
+		console.error("usage: dev_records.ts tv [REGEX] | obj SET [OBJ [PROG]] | raw SET [OBJ [PROG]]");
 		process.exit(2);
 	}
 }
