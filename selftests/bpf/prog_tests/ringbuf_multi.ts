@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Ring buffers in maps of maps, polled together (prog_tests/ringbuf_multi.c). */
+import { BPF_MAP_TYPE_RINGBUF } from "../../../include/uapi/linux/bpf.ts";
+import {
+	bpf_map__fd,
+	bpf_map__set_inner_map_fd,
+	bpf_map__set_max_entries,
+	bpf_map_create,
+	ring_buffer__add,
+	ring_buffer__free,
+	ring_buffer__new,
+	ring_buffer__poll,
+} from "../../../tools/lib/bpf/libbpf.ts";
+import { nrGetpgid, read64, Skel } from "../skel.ts";
+import type { ProgTest } from "../test_env.ts";
+
+export const ringbufMulti: ProgTest = {
+	name: "ringbuf_multi",
+	async run(t) {
+		const skel = Skel.open(t, "test_ringbuf_multi");
+		if (!skel) return;
+		const { sys } = t;
+		const page = sys.pageSize;
+		for (const name of ["ringbuf1", "ringbuf2"])
+			t.ASSERT_OK(bpf_map__set_max_entries(skel.map(name), page), `${name}_size`);
+		// The inner map's size is a template's: rings of other sizes do not go in.
+		const proto = bpf_map_create(skel.lib, BPF_MAP_TYPE_RINGBUF, null, 0, 0, page);
+		if (!t.ASSERT_OK_FD(proto, "bpf_map_create")) return skel.destroy();
+		t.ASSERT_OK(bpf_map__set_inner_map_fd(skel.map("ringbuf_hash"), proto), "bpf_map__set_inner_map_fd");
+		const loaded = t.ASSERT_OK(skel.load(), "skel_load");
+		sys.close(proto);
+		if (!loaded) return skel.destroy();
+
+		const seen: bigint[] = [];
+		const collect = (ring: number) => (addr: number, size: number) => {
+			t.ASSERT_EQ(size, 32, "sample_size");
+			const value = read64(sys.load(addr, size), 8);
+			t.ASSERT_EQ(value, ring === 1 ? 333n : 777n, `ring${ring}_value`);
+			seen.push(value);
+			return 0;
+		};
+		const rb = ring_buffer__new(skel.lib, bpf_map__fd(skel.map("ringbuf1")), collect(1));
+		if (!t.ASSERT_OK_PTR(rb, "ringbuf_create") || typeof rb === "number") return skel.destroy();
+		t.ASSERT_OK(ring_buffer__add(rb, bpf_map__fd(skel.map("ringbuf2")), collect(2)), "ringbuf_add");
+
+		skel.set("pid", sys.getpid());
+		skel.set("syscall_nr", nrGetpgid(sys.arch));
+		if (t.ASSERT_OK(skel.attach(), "skel_attach")) {
+			skel.set("target_ring", 0);
+			skel.set("value", 333);
+			sys.getpgid(0);
+			// An empty slot of the array.
+			skel.set("target_ring", 1);
+			sys.getpgid(0);
+			skel.set("target_ring", 2);
+			skel.set("value", 777);
+			sys.getpgid(0);
+			t.ASSERT_EQ(await ring_buffer__poll(rb, 0), 2, "poll_res");
+			t.ASSERT_EQ(seen.length, 2, "seen");
+			t.ASSERT_EQ(skel.get("dropped"), 0, "dropped");
+			t.ASSERT_EQ(skel.get("skipped"), 1, "skipped");
+			t.ASSERT_EQ(skel.get("total"), 2, "total");
+		}
+		ring_buffer__free(rb);
+		skel.destroy();
+	},
+};
