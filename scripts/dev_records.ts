@@ -19,6 +19,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { BPF_KPTR_REF, BPF_KPTR_UNREF } from "../include/linux/bpf.ts";
+import * as U from "../include/uapi/linux/bpf.ts";
 import { boot } from "../kernel/boot.ts";
 import { type bpf_map, type bpf_prog, decode_insns, encode_insns } from "../kernel/bpf/bpf_types.ts";
 import * as btfmod from "../kernel/bpf/btf.ts";
@@ -38,6 +39,7 @@ import {
 	type bpf_prog_load_opts,
 } from "../tools/lib/bpf/bpf.ts";
 import {
+	bpf_map__set_autocreate,
 	bpf_map__set_max_entries,
 	bpf_object__close,
 	bpf_object__find_program_by_name,
@@ -80,7 +82,8 @@ export function load_kallsyms(path: string): SymbolTable {
 		addr(name) {
 			const known = by_name.get(name);
 			if (known !== undefined || !/^[a-z_]\w*$/.test(name)) return known;
-			by_name.set(name, (next += 64n));
+			next += 64n;
+			by_name.set(name, next);
 			return next;
 		},
 		lookup(addr) {
@@ -363,6 +366,29 @@ function load_raw(m: Machine, r: LoadRec, want_xlated: boolean): Loaded {
 	}
 }
 
+/** test_loader leaves maps out that an unprivileged task may not make. */
+function is_unpriv_capable_map(def: { type: number; map_flags: number }): boolean {
+	if (
+		def.type === U.BPF_MAP_TYPE_HASH ||
+		def.type === U.BPF_MAP_TYPE_PERCPU_HASH ||
+		def.type === U.BPF_MAP_TYPE_HASH_OF_MAPS
+	)
+		return !(def.map_flags & U.BPF_F_ZERO_SEED);
+	return UNPRIV_MAPS.has(def.type);
+}
+const UNPRIV_MAPS: ReadonlySet<number> = new Set([
+	U.BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
+	U.BPF_MAP_TYPE_ARRAY,
+	U.BPF_MAP_TYPE_RINGBUF,
+	U.BPF_MAP_TYPE_PROG_ARRAY,
+	U.BPF_MAP_TYPE_CGROUP_ARRAY,
+	U.BPF_MAP_TYPE_PERCPU_ARRAY,
+	U.BPF_MAP_TYPE_USER_RINGBUF,
+	U.BPF_MAP_TYPE_ARRAY_OF_MAPS,
+	U.BPF_MAP_TYPE_CGROUP_STORAGE,
+	U.BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+]);
+
 /** Load one program of an object, the others left out, as test_loader does. */
 function load_obj(
 	m: Machine,
@@ -386,6 +412,7 @@ function load_obj(
 		bpf_program__set_log_buf(prog, m.log, LOG_SIZE);
 		for (const [name, max] of g.map_fixups ?? [])
 			for (const map of obj.maps) if (map.name === name) bpf_map__set_max_entries(map, max);
+		for (const map of obj.maps) bpf_map__set_autocreate(map, !unpriv || is_unpriv_capable_map(map.def));
 		set_caps(m, unpriv);
 		const err = bpf_object__load(obj);
 		return finish(m, err < 0 ? err : prog.fd, want_xlated);
