@@ -76,7 +76,9 @@ export function load_kallsyms(path: string): SymbolTable {
 	const order = addrs
 		.map((_, i) => i)
 		.sort((a, b) => (addrs[a]! < addrs[b]! ? -1 : addrs[a]! > addrs[b]! ? 1 : a - b));
-	// Data and functions of modules are not in it: they get addresses of their own.
+	// Data is not in it: what instructions of the records show, by name.
+	by_name.set("pcpu_hot", 0x2ec00n);
+	// Other data and functions of modules get addresses of their own.
 	let next = 0xffffffffc0800000n;
 	return {
 		addr(name) {
@@ -120,7 +122,7 @@ interface Machine {
 	log: number;
 }
 
-const LOG_SIZE = 32 << 20;
+const LOG_SIZE = 128 << 20;
 
 function make_machine(set_dir: string): Machine {
 	const moduleBtfs: Record<string, Uint8Array> = {};
@@ -129,7 +131,7 @@ function make_machine(set_dir: string): Machine {
 			moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(`${set_dir}/${f}`));
 	const kernel = boot({
 		arch: "x86_64",
-		memory: 512 << 20,
+		memory: 1024 << 20,
 		config: {
 			bpf_jit_always_on: true,
 			x86: {

@@ -389,7 +389,7 @@ function bpf_struct_ops_map_alloc(kernel: Kernel, attr: bpf_attr, ops: map_ops):
 		b = kernel.bpf.bpf_get_btf_vmlinux();
 		if (typeof b === "number") return b;
 	}
-	const desc = bpf_struct_ops_find_value(kernel, b, attr.btf_vmlinux_value_type_id);
+	const desc = bpf_struct_ops_find_value(b, attr.btf_vmlinux_value_type_id);
 	if (!desc) return -ENOTSUPP;
 	if (attr.value_size !== desc.value_type.size) return -EINVAL;
 	return map_alloc_plain(kernel, attr, ops, "bpf_struct_ops_map");
