@@ -422,9 +422,10 @@ function s32_shown(v: number): bigint {
 	return v >= -32768 && v <= 32767 ? BigInt(v) : BigInt(v >>> 0);
 }
 
+const RANGE_NAMES = ["smin", "smax", "umin", "umax", "smin32", "smax32", "umin32", "umax32"];
+
 /** kernel/bpf/log.c: print_scalar_ranges */
-function scalar_ranges(reg: bpf_reg_state, sep: Ref<string>): string {
-	const names = ["smin", "smax", "umin", "umax", "smin32", "smax32", "umin32", "umax32"];
+function scalar_ranges(reg: bpf_reg_state): string {
 	const smin = reg.smin_value;
 	const smax = reg.smax_value;
 	const umin = reg.umin_value;
@@ -457,16 +458,16 @@ function scalar_ranges(reg: bpf_reg_state, sep: Ref<string>): string {
 	for (let i = 0; i < 8; i++) {
 		if (omit[i]) continue;
 		const v = vals[i]!;
-		const is_signed = names[i]!.charCodeAt(0) === 0x73;
+		// smin, smax, umin, umax, and again for 32 bits
+		const is_signed = (i & 2) === 0;
 		const neg = is_signed && v < 0n;
-		out += `${sep.val}${names[i]}=`;
-		sep.val = ",";
+		out += `,${RANGE_NAMES[i]}=`;
 		// Minima with minima, maxima with maxima, and never a negative number with a positive one.
 		for (let j = i + 2; j < 8; j += 2) {
 			if (omit[j] || vals[j] !== v) continue;
-			if ((names[j]!.charCodeAt(0) === 0x73 && v < 0n) !== neg) continue;
+			if (((j & 2) === 0 && v < 0n) !== neg) continue;
 			omit[j] = true;
-			out += `${names[j]}=`;
+			out += `${RANGE_NAMES[j]}=`;
 		}
 		out += is_signed ? snum(v) : unum(BigInt.asUintN(64, v));
 	}
@@ -490,34 +491,37 @@ export function reg_state_str(env: bpf_verifier_env, state: bpf_func_state, reg:
 		if (reg.var_off_is_const) return out + snum(BigInt.asIntN(64, reg.var_off_value + BigInt(reg.off)));
 	}
 	if (base === PTR_TO_BTF_ID) out += btf_type_name(reg.btf!, reg.btf_id);
-	out += "(";
-	const sep = { val: "" };
-	const attr = (s: string) => {
-		out += sep.val + s;
-		sep.val = ",";
-	};
+	return `${out}(${reg_attrs_str(reg, t)})`;
+}
+
+/** The attributes between the parentheses, each but the first with a comma before it. */
+function reg_attrs_str(reg: bpf_reg_state, t: number): string {
+	const base = t & BPF_BASE_TYPE_MASK;
 	const id = reg.id;
-	if (id) attr(`id=${id & ~BPF_ADD_CONST}`);
+	let out = "";
+
+	if (id) out += `,id=${id & ~BPF_ADD_CONST}`;
+	// The distance of a linked scalar belongs to its id.
 	if (id >= BPF_ADD_CONST) out += reg.off < 0 ? `${reg.off}` : `+${reg.off}`;
-	if (reg.ref_obj_id) attr(`ref_obj_id=${reg.ref_obj_id | 0}`);
-	if ((t & (MEM_ALLOC | NON_OWN_REF)) === (MEM_ALLOC | NON_OWN_REF)) attr("non_own_ref");
+	if (reg.ref_obj_id) out += `,ref_obj_id=${reg.ref_obj_id | 0}`;
+	if ((t & (MEM_ALLOC | NON_OWN_REF)) === (MEM_ALLOC | NON_OWN_REF)) out += ",non_own_ref";
 	if (base === CONST_PTR_TO_MAP || base === PTR_TO_MAP_KEY || base === PTR_TO_MAP_VALUE) {
 		const map = reg.map_ptr!;
-		if (map.name) attr(`map=${map.name}`);
-		attr(`ks=${map.key_size | 0},vs=${map.value_size | 0}`);
+		if (map.name) out += `,map=${map.name}`;
+		out += `,ks=${map.key_size | 0},vs=${map.value_size | 0}`;
 	}
-	if (t !== SCALAR_VALUE && reg.off) attr(`off=${snum(BigInt(reg.off))}`);
+	if (t !== SCALAR_VALUE && reg.off) out += `,off=${snum(BigInt(reg.off))}`;
 	if (base === PTR_TO_PACKET || base === PTR_TO_PACKET_META)
-		attr(`r=${unum(BigInt.asUintN(64, BigInt(reg.range)))}`);
-	if (base === PTR_TO_MEM) attr(`sz=${unum(BigInt(reg.mem_size))}`);
-	if (t === CONST_PTR_TO_DYNPTR) attr(`type=${dynptr_type_str(reg.dynptr_type)}`);
+		out += `,r=${unum(BigInt.asUintN(64, BigInt(reg.range)))}`;
+	if (base === PTR_TO_MEM) out += `,sz=${unum(BigInt(reg.mem_size))}`;
+	if (t === CONST_PTR_TO_DYNPTR) out += `,type=${dynptr_type_str(reg.dynptr_type)}`;
 	if (reg.var_off_is_const) {
-		if (!reg.var_off_equals(0)) attr(`imm=${snum(BigInt.asIntN(64, reg.var_off_value))}`);
+		if (!reg.var_off_equals(0)) out += `,imm=${snum(BigInt.asIntN(64, reg.var_off_value))}`;
 	} else {
-		out += scalar_ranges(reg, sep);
-		if (!reg.var_off_is_unknown) attr(`var_off=${tnum_strn(reg.var_off_value, reg.var_off_mask)}`);
+		out += scalar_ranges(reg);
+		if (!reg.var_off_is_unknown) out += `,var_off=${tnum_strn(reg.var_off_value, reg.var_off_mask)}`;
 	}
-	return `${out})`;
+	return out.charCodeAt(0) === 0x2c ? out.slice(1) : out;
 }
 
 /** include/linux/bpf_verifier.h: mark_reg_scratched */

@@ -580,25 +580,29 @@ export function states_equal(
 	return true;
 }
 
+/** Is it a precise scalar that was read? */
+function is_read_precise_scalar(i32: Int32Array, p: number): boolean {
+	return (
+		i32[p + R_TYPE] === SCALAR_VALUE && i32[p + R_PRECISE] !== 0 && (i32[p + R_LIVE]! & REG_LIVE_READ) !== 0
+	);
+}
+
 /** kernel/bpf/verifier.c: propagate_precision: what the equivalent state needs precise, this path needs too */
 function propagate_precision(env: bpf_verifier_env, old: bpf_verifier_state): number {
 	const { i32, u8 } = env.heap;
 	const log2 = (env.log.level & BPF_LOG_LEVEL2) !== 0;
-	const wanted = (p: number) =>
-		i32[p + R_TYPE] === SCALAR_VALUE && i32[p + R_PRECISE] !== 0 && (i32[p + R_LIVE]! & REG_LIVE_READ) !== 0;
-
 	for (let fr = old.curframe; fr >= 0; fr--) {
 		const state = old.frame[fr]!;
 		let first = true;
 		for (let i = 0, p = state.regs_p; i < BPF_REG_FP; i++, p += REG_WORDS) {
-			if (!wanted(p)) continue;
+			if (!is_read_precise_scalar(i32, p)) continue;
 			if (log2) verbose(env, first ? `frame ${fr}: propagating r${i}` : `,r${i}`);
 			bt_set_frame_reg(env.bt, fr, i);
 			first = false;
 		}
 		const slots = state.allocated_stack >> 3;
 		for (let i = 0, p = state.stack_p; i < slots; i++, p += STACK_WORDS) {
-			if (u8[((p + SLOT_TYPE) << 2) + 7] !== STACK_SPILL || !wanted(p)) continue;
+			if (u8[((p + SLOT_TYPE) << 2) + 7] !== STACK_SPILL || !is_read_precise_scalar(i32, p)) continue;
 			const off = (-i - 1) * BPF_REG_SIZE;
 			if (log2) verbose(env, first ? `frame ${fr}: propagating fp${off}` : `,fp${off}`);
 			bt_set_frame_slot(env.bt, fr, i);
