@@ -11,6 +11,7 @@
  *   -b        one line of each log for every difference
  *   --log     print our log of every run           --prof   time and size of every run
  *   --xlated  compare the rewritten instructions too
+ *   --libbpf  show what libbpf says
  *   --stats   load at level 4 and compare the number of processed instructions instead of the log
  *
  * REC (environment, /tmp/rec/x86) is the folder with the unpacked records, TV the test_verifier.jsonl (.zst),
@@ -157,7 +158,10 @@ function make_machine(set_dir: string): Machine {
 	for (const fd of [0, 1, 2])
 		fd_install(kernel, fd, anon_inode_getfile(kernel, "tty", { name: "tty" }, null, 2));
 	const sys = new TaskSys(kernel, kernel.task);
-	const lib = new Libbpf(sys, { print: null, known_kernel: true });
+	const lib = new Libbpf(sys, {
+		print: process.argv.includes("--libbpf") ? (level, text) => level < 2 && process.stdout.write(text) : null,
+		known_kernel: true,
+	});
 	return { kernel, sys, lib, log: lib.heap.zalloc(LOG_SIZE) };
 }
 
@@ -459,6 +463,7 @@ interface Options {
 	unpriv: boolean;
 	brief: boolean;
 	stats: boolean;
+	libbpf: boolean;
 }
 
 interface TvRec {
@@ -681,6 +686,7 @@ function main(): void {
 		unpriv: flag("-u"),
 		brief: flag("-b"),
 		stats: flag("--stats"),
+		libbpf: flag("--libbpf"),
 		show: n ? Number(n) : 1,
 		filter: null,
 	};
