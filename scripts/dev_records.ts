@@ -263,6 +263,8 @@ function mask_xlated(hex: string): string {
 	const insns = decode_insns(Uint8Array.from(Buffer.from(hex, "hex")));
 	for (let i = 0; i < insns.length; i++) {
 		const insn = insns[i]!;
+		// a kfunc of a module: where modules lie is not in the records
+		if (insn.code === 0x85 && insn.src_reg === 2 && insn.off) insn.imm = 0;
 		if (insn.code === 0x18 && insns[i + 1]) {
 			const hi = insns[i + 1]!;
 			const kernel_addr = hi.imm >>> 24 === 0xff;
