@@ -99,7 +99,7 @@ for (const dir of folders(records)) {
 				const diff = compare_insns(
 					load.insns,
 					Buffer.from(want.insns, "hex"),
-					(fd) => sys.map_name(fd),
+					(_i, fd) => sys.map_name(fd),
 					want.maps,
 				);
 				if (diff === null) good++;

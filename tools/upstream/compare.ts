@@ -16,7 +16,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 export function compare_insns(
 	ours: Uint8Array,
 	theirs: Uint8Array,
-	our_map: (fd: number) => string | undefined,
+	our_map: (insn_idx: number, fd: number) => string | undefined,
 	their_maps: readonly RecordMap[],
 ): string | null {
 	const n = Math.min(ours.length, theirs.length) / 8;
@@ -28,7 +28,7 @@ export function compare_insns(
 		if (hex(a) === hex(b)) continue;
 		const src = a[1]! >> 4;
 		if (a[0] === 0x18 && hex(a.subarray(0, 4)) === hex(b.subarray(0, 4)) && (src === 1 || src === 2)) {
-			const mine = our_map(dv.getInt32(i * 8 + 4, true));
+			const mine = our_map(i, dv.getInt32(i * 8 + 4, true))?.slice(0, 15);
 			const fd = tv.getInt32(i * 8 + 4, true);
 			const real = their_maps.find((m) => m.fd === fd)?.name;
 			// A record lists its maps after they were given back to the kernel by short names.
@@ -40,5 +40,108 @@ export function compare_insns(
 		return `insn ${i}: ${hex(a)}, real ${hex(b)}`;
 	}
 	if (ours.length !== theirs.length) return `${ours.length / 8} insns, real ${theirs.length / 8}`;
+	return null;
+}
+
+/** Numbers that no two kernels share, and the kernel's own addresses. */
+export function mask_log(log: string): string {
+	return log.replace(/0xff[0-9a-f]{14}\b/g, "0xffPOINTER........").replace(/verification time \d+ usec/g, "verification time N usec");
+}
+
+/** Where two texts part. */
+export interface TextDiff {
+	/** Line number from 1. */
+	line: number;
+	before: string[];
+	ours: string[];
+	theirs: string[];
+}
+
+/** The first line in which two texts differ; null when they are equal. */
+export function first_line_diff(ours: string, theirs: string, context = 3, after = 3): TextDiff | null {
+	if (ours === theirs) return null;
+	const a = ours.split("\n");
+	const b = theirs.split("\n");
+	let i = 0;
+	while (i < a.length && i < b.length && a[i] === b[i]) i++;
+	return {
+		line: i + 1,
+		before: a.slice(Math.max(0, i - context), i),
+		ours: a.slice(i, i + after),
+		theirs: b.slice(i, i + after),
+	};
+}
+
+interface Insn {
+	code: number;
+	regs: number;
+	off: number;
+	imm: number;
+}
+
+function decode(bytes: Uint8Array): Insn[] {
+	const dv = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	return Array.from({ length: Math.floor(bytes.length / 8) }, (_, i) => ({
+		code: bytes[i * 8]!,
+		regs: bytes[i * 8 + 1]!,
+		off: dv.getInt16(i * 8 + 2, true),
+		imm: dv.getInt32(i * 8 + 4, true),
+	}));
+}
+
+const show = (i: Insn | undefined): string =>
+	i
+		? `code=${i.code.toString(16).padStart(2, "0")} dst=r${i.regs & 15} src=r${i.regs >> 4} off=${i.off} imm=${i.imm} (0x${(i.imm >>> 0).toString(16)})`
+		: "nothing";
+
+/** Names of things that have numbers of their own in each kernel: the same one must have the same other. */
+class Pairs {
+	private readonly there = new Map<string, string>();
+	private readonly back = new Map<string, string>();
+	same(a: string, b: string): boolean {
+		const x = this.there.get(a);
+		const y = this.back.get(b);
+		if (x === undefined && y === undefined) {
+			this.there.set(a, b);
+			this.back.set(b, a);
+			return true;
+		}
+		return x === b && y === a;
+	}
+}
+
+const is_kernel_address = (hi: number): boolean => hi >>> 24 === 0xff;
+
+/**
+ * Rewritten instructions against a record's: map ids and kernel addresses stand for what they name, and
+ * must do so in the same way throughout. Null when equal, else the first difference.
+ */
+export function compare_xlated(ours: Uint8Array, theirs: Uint8Array): string | null {
+	const a = decode(ours);
+	const b = decode(theirs);
+	const pairs = new Pairs();
+	for (let i = 0; i < Math.max(a.length, b.length); i++) {
+		const x = a[i];
+		const y = b[i];
+		const different = `insn ${i}: ${show(x)}, real ${show(y)}`;
+		if (!x || !y || x.code !== y.code || x.regs !== y.regs || x.off !== y.off) return different;
+		if (x.code === 0x18) {
+			const x2 = a[i + 1];
+			const y2 = b[i + 1];
+			if (!x2 || !y2) return different;
+			const src = x.regs >> 4;
+			if (src === 1 || src === 2) {
+				if (!pairs.same(`map ${x.imm}`, `map ${y.imm}`) || x2.imm !== y2.imm) return different;
+				i++;
+				continue;
+			}
+			if (is_kernel_address(x2.imm) && is_kernel_address(y2.imm)) {
+				if (!pairs.same(`${x2.imm} ${x.imm}`, `${y2.imm} ${y.imm}`)) return different;
+				i++;
+				continue;
+			}
+		}
+		if (x.imm !== y.imm) return different;
+	}
 	return null;
 }

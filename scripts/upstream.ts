@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * `npm run upstream -- [--records DIR] [--only REGEX] …`: upstream's own selftest programs, each loaded alone
+ * into the mirror, held against what a real 6.12.95 said of them.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { existsSync } from "node:fs";
+import { availableParallelism, homedir } from "node:os";
+import { join } from "node:path";
+import pc from "picocolors";
+import yargs from "yargs";
+import { find_sets, outline } from "../tools/upstream/records.ts";
+import {
+	first_failure,
+	type Job,
+	type JobOptions,
+	LEVELS,
+	type ProgScore,
+	render_causes,
+	render_table,
+	score_name,
+	type WorkerMessage,
+} from "../tools/upstream/score.ts";
+import { cacheDir, rootDir } from "./paths.ts";
+
+/** Seconds after which a program is given up. */
+const GIVE_UP = 150;
+/** Cost (instructions processed, roughly) of a piece of work that is worth splitting. */
+const PIECE = 150_000;
+
+function upstreamCache(): string {
+	return process.env.BPF_MIRROR_CACHE ?? join(homedir(), ".cache/bpf-mirror");
+}
+
+async function main(argv: string[]): Promise<number> {
+	const args = await yargs(argv)
+		.scriptName("npm run upstream --")
+		.usage("$0 [options]\n\nUpstream's selftest programs against the records of a real kernel.")
+		.option("arch", { choices: ["x86", "arm64"] as const, default: "x86" as const, describe: "Architecture of kernel, objects and records" })
+		.option("records", { type: "string", describe: "Folder of the records: ARCH/*.tar.zst, or unpacked sets" })
+		.option("objects", { type: "string", describe: "Folder of the built objects" })
+		.option("only", { type: "string", describe: "Regular expression on SET/OBJECT/PROGRAM" })
+		.option("priv", { type: "boolean", default: true, describe: "The privileged loads" })
+		.option("unpriv", { type: "boolean", default: true, describe: "The loads without capabilities" })
+		.option("log", { type: "boolean", default: true, describe: "Compare whole logs (--no-log: statistics only)" })
+		.option("jit", { type: "boolean", default: true, describe: "Compare JIT images" })
+		.option("run", { type: "boolean", default: true, describe: "Run programs and compare" })
+		.option("show", { type: "boolean", default: false, describe: "Show first differences at length" })
+		.option("dump", { type: "string", describe: "Write both logs of each program into this folder" })
+		.option("list", { type: "boolean", default: false, describe: "A line for each program that differs" })
+		.option("causes", { type: "number", default: 25, describe: "How many causes to show" })
+		.option("files", { type: "boolean", default: true, describe: "A line for each file that differs" })
+		.option("jobs", { type: "number", default: availableParallelism(), describe: "Processes" })
+		.option("timeout", { type: "number", default: GIVE_UP, describe: "Seconds for one program" })
+		.option("json", { type: "boolean", default: false, describe: "Every score as JSON on stdout" })
+		.strict()
+		.help()
+		.alias("h", "help")
+		.version(false)
+		.parse();
+
+	const say = (line: string): void => {
+		process.stderr.write(`${line}\n`);
+	};
+	const records = args.records ?? join(upstreamCache(), "records");
+	const objects = args.objects ?? join(upstreamCache(), "objs", args.arch, "default");
+	if (!existsSync(records)) {
+		say(`There are no records in ${records}: give their folder with --records DIR.`);
+		return 2;
+	}
+	if (!existsSync(objects)) {
+		say(`There are no objects in ${objects}: build them with npx tsx scripts/build_upstream.ts ${args.arch}.`);
+		return 2;
+	}
+	const only = new RegExp(args.only ?? "");
+	const options: JobOptions = {
+		arch: args.arch === "x86" ? "x86_64" : "arm64",
+		objects,
+		priv: args.priv,
+		unpriv: args.unpriv,
+		log: args.log,
+		jit: args.jit,
+		run: args.run,
+		show: args.show,
+		dump: args.dump ?? null,
+	};
+	const work: { job: Job; cost: number }[] = [];
+	for (const set of find_sets(records, args.arch, join(cacheDir(), "records"), say)) {
+		for (const obj of set.objects) {
+			const progs = outline(set, obj).filter(([prog]) => only.test(`${set.name}/${obj}/${prog}`));
+			let piece: string[] = [];
+			let cost = 0;
+			const flush = (): void => {
+				if (piece.length > 0) work.push({ job: { set, obj, progs: piece, options }, cost });
+				piece = [];
+				cost = 0;
+			};
+			for (const [prog, c] of progs) {
+				piece.push(prog);
+				cost += c + 300;
+				if (cost > PIECE) flush();
+			}
+			flush();
+		}
+	}
+	work.sort((a, b) => b.cost - a.cost);
+	const start = Date.now();
+	const scores = await run_all(work.map((w) => w.job), Math.max(1, args.jobs), args.timeout, say);
+	const seconds = (Date.now() - start) / 1000;
+	if (args.json) {
+		for (const s of scores) process.stdout.write(`${JSON.stringify(s)}\n`);
+	} else {
+		report(scores, args, seconds);
+	}
+	return scores.every((s) => s.findings.length === 0) ? 0 : 1;
+}
+
+function report(
+	scores: ProgScore[],
+	args: { show: boolean; list: boolean; causes: number; files: boolean; only?: string | undefined },
+	seconds: number,
+): void {
+	const out = (text: string): void => {
+		process.stdout.write(`${text}\n`);
+	};
+	if (args.show || (args.only !== undefined && scores.length <= 3)) {
+		for (const s of scores) {
+			const verdict = s.findings.length === 0 ? pc.green("equal") : pc.red("differs");
+			const held = LEVELS.map((l) => (s.levels[l] === undefined ? "" : s.levels[l] ? pc.green(l) : pc.red(l)));
+			out(`${pc.bold(score_name(s))}: ${verdict} [${held.filter((x) => x).join(" ")}] ${s.ms.toFixed(0)} ms`);
+			for (const f of s.findings) out(`${pc.red(f.level)}: ${f.text}\n`);
+		}
+	}
+	if (args.list) {
+		for (const s of scores) {
+			const f = first_failure(s);
+			if (f) out(`${score_name(s)}: ${f.level}: ${f.cause}`);
+		}
+	}
+	out(render_table(scores, args.files && scores.length > 3));
+	const causes = render_causes(scores, args.causes);
+	if (causes) out(`\nFirst differences, by cause:\n${causes}`);
+	const slow = [...scores].sort((a, b) => b.ms - a.ms).slice(0, 5);
+	out(
+		pc.dim(
+			`${scores.length} loads in ${seconds.toFixed(0)} s; slowest: ${slow.map((s) => `${score_name(s)} ${(s.ms / 1000).toFixed(1)} s`).join(", ")}`,
+		),
+	);
+}
+
+/** Hands the jobs out to processes; one that dies or hangs costs the program it was at. */
+function run_all(jobs: Job[], count: number, timeout: number, say: (line: string) => void): Promise<ProgScore[]> {
+	const scores: ProgScore[] = [];
+	const queue = [...jobs];
+	const total = jobs.reduce((n, j) => n + j.progs.length, 0);
+	const tty = process.stderr.isTTY;
+	let told = 0;
+	const progress = (): void => {
+		if (!tty || Date.now() - told < 100) return;
+		told = Date.now();
+		process.stderr.write(`\r\x1b[K${scores.length} loads of about ${total} programs`);
+	};
+	return new Promise((resolve) => {
+		let alive = 0;
+		let stillborn = 0;
+		const spawn = (): void => {
+			alive++;
+			const child: ChildProcess = fork(join(rootDir(), "scripts/upstream_worker.ts"), [], {
+				execArgv: ["--import", "tsx", "--max-old-space-size=6000"],
+				serialization: "advanced",
+			});
+			let job: Job | null = null;
+			let ready = false;
+			let at = "";
+			let timer: NodeJS.Timeout | null = null;
+			const lost = (why: string): void => {
+				if (!job) return;
+				const m = /^[^/]*\/(\S*)( \(unpriv)?/.exec(at);
+				const prog = m?.[1] ?? "";
+				scores.push({
+					set: job.set.name,
+					obj: job.obj,
+					prog,
+					unpriv: m?.[2] !== undefined,
+					levels: { verdict: false },
+					findings: [{ level: "verdict", cause: why, text: why }],
+					ms: 0,
+				});
+				const rest = job.progs.slice(job.progs.indexOf(prog) + 1);
+				if (rest.length > 0) queue.unshift({ ...job, progs: rest });
+				job = null;
+			};
+			const arm = (): void => {
+				if (timer) clearTimeout(timer);
+				timer = setTimeout(() => {
+					lost(`no end after ${timeout} s`);
+					child.kill("SIGKILL");
+				}, timeout * 1000);
+			};
+			child.on("message", (msg: WorkerMessage) => {
+				arm();
+				ready = true;
+				if ("begin" in msg) {
+					at = msg.begin;
+				} else if ("score" in msg) {
+					if (job) scores.push({ set: job.set.name, ...msg.score });
+					progress();
+				} else {
+					if (msg.error) say(`worker: ${msg.error}`);
+					job = queue.shift() ?? null;
+					at = "";
+					if (job) child.send(job);
+					else child.disconnect();
+				}
+			});
+			child.on("exit", (code, signal) => {
+				if (timer) clearTimeout(timer);
+				lost(`process ended (${signal ?? code})`);
+				alive--;
+				if (!ready && ++stillborn >= 2) {
+					say("The processes do not come up: see their messages above.");
+					queue.length = 0;
+				}
+				if (queue.length > 0) spawn();
+				else if (alive === 0) {
+					if (tty) process.stderr.write("\r\x1b[K");
+					resolve(scores);
+				}
+			});
+		};
+		for (let i = 0; i < Math.min(count, queue.length); i++) spawn();
+		if (queue.length === 0) resolve(scores);
+	});
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Records of a real kernel: what it said to each program of upstream's selftests. A folder of records has
+ * kallsyms, kconfig and BTF files, and OBJ.jsonl with a line a program; a set is one such folder.
+ */
+import { spawnSync } from "node:child_process";
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { createInterface } from "node:readline";
+import type { RecordMap } from "./compare.ts";
+
+/** One BPF_PROG_TEST_RUN of a record. */
+export interface RecordRun {
+	err: number;
+	retval: number;
+	size_out: number;
+	out: string;
+}
+
+/** One load of a record. */
+export interface RecordLoad {
+	skipped?: boolean;
+	map_fixups: [string, number][];
+	flags: number;
+	level: number;
+	err: number;
+	/** -1 with an error: user space failed before the verifier. */
+	processed: number;
+	log?: string;
+	insns?: string;
+	maps?: (RecordMap & { type: number; key: number; value: number; max: number; flags: number; extra: number })[];
+	libbpf?: string;
+	tag?: string;
+	verified_insns?: number;
+	xlated?: string;
+	jited?: string;
+	jited_ksyms?: string[];
+	jited_func_lens?: number[];
+	jited_lines?: [number, string][];
+	run?: RecordRun;
+	data?: Record<string, string>;
+}
+
+/** A program's record. */
+export interface ProgRecord {
+	obj: string;
+	prog?: string;
+	sec?: string;
+	type?: number;
+	attach_type?: number;
+	tags?: string[];
+	open_err?: number;
+	libbpf?: string;
+	/** Privileged, at level 4 and with the whole log. */
+	g?: RecordLoad;
+	g6?: RecordLoad;
+	/** Without capabilities. */
+	u?: RecordLoad;
+	u6?: RecordLoad;
+	up_priv?: { res: string };
+	up_unpriv?: { res: string };
+}
+
+/** A folder of records. */
+export interface RecordSet {
+	readonly name: string;
+	readonly dir: string;
+	/** Objects, by name. */
+	readonly objects: readonly string[];
+}
+
+function sets_in(dir: string): RecordSet[] {
+	const names = readdirSync(dir).sort();
+	const objects = names.filter((n) => n.endsWith(".jsonl")).map((n) => n.slice(0, -6));
+	if (existsSync(join(dir, "kallsyms"))) return [{ name: basename(dir), dir, objects }];
+	return names
+		.map((n) => join(dir, n))
+		.filter((p) => statSync(p).isDirectory())
+		.flatMap(sets_in);
+}
+
+/** Archives SET.tar.zst are unpacked next to each other in a cache, once. */
+function unpack(dir: string, cache: string, say: (line: string) => void): string {
+	mkdirSync(cache, { recursive: true });
+	for (const file of readdirSync(dir)) {
+		const set = /^(.*)\.tar\.zst$/.exec(file)?.[1];
+		if (set === undefined || set.startsWith("deb-")) continue;
+		const out = join(cache, set);
+		const from = join(dir, file);
+		if (existsSync(out) && statSync(out).mtimeMs >= statSync(from).mtimeMs) continue;
+		say(`unpacking ${from}`);
+		const tmp = `${out}.tmp`;
+		rmSync(tmp, { recursive: true, force: true });
+		rmSync(out, { recursive: true, force: true });
+		mkdirSync(tmp);
+		const zstd = spawnSync("zstd", ["-dqf", from, "-o", `${tmp}/a.tar`], { encoding: "utf8" });
+		if (zstd.error || zstd.status !== 0) {
+			throw new Error(`cannot unpack ${from}: the command zstd is needed (${zstd.error?.message ?? zstd.stderr})`);
+		}
+		const tar = spawnSync("tar", ["-xf", "a.tar"], { cwd: tmp, encoding: "utf8" });
+		if (tar.status !== 0) throw new Error(`cannot unpack ${from}: ${tar.stderr}`);
+		rmSync(`${tmp}/a.tar`);
+		renameSync(tmp, out);
+	}
+	return cache;
+}
+
+/**
+ * The sets under a folder: unpacked ones, or archives as real-kernel/ARCH has them (then `cache` gets
+ * what is in them). `arch` chooses a subfolder of that name where there is one.
+ */
+export function find_sets(dir: string, arch: string, cache: string, say: (line: string) => void): RecordSet[] {
+	const own = join(dir, arch);
+	const from = existsSync(own) ? own : dir;
+	const packed = readdirSync(from).some((n) => n.endsWith(".tar.zst"));
+	const sets = sets_in(packed ? unpack(from, join(cache, arch), say) : from);
+	if (sets.length === 0) throw new Error(`no records in ${from}: there is no folder with kallsyms in it`);
+	return sets;
+}
+
+/** The records of one object, one at a time. */
+export async function* read_object(set: RecordSet, obj: string): AsyncGenerator<ProgRecord> {
+	const input = createReadStream(join(set.dir, `${obj}.jsonl`), { encoding: "utf8" });
+	for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+		if (line) yield JSON.parse(line) as ProgRecord;
+	}
+}
+
+/** Names and costs of an object's programs, without their logs: [program, instructions processed]. */
+export function outline(set: RecordSet, obj: string): [string, number][] {
+	const text = readFileSync(join(set.dir, `${obj}.jsonl`), "latin1");
+	const out: [string, number][] = [];
+	for (const line of text.split("\n")) {
+		if (!line) continue;
+		const prog = /"prog": ?"([^"]*)"/.exec(line)?.[1] ?? "";
+		const cost = /"processed": ?(-?\d+)/.exec(line)?.[1] ?? "0";
+		out.push([prog, Math.max(0, Number(cost)) + line.length / 200]);
+	}
+	return out;
+}
