@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** The built-in vmlinux BTF: the declarations of vmlinux_types.ts and its kin, written as BTF. */
+import type { ArchName, Kernel } from "../kernel.ts";
+import { btf_parse_vmlinux } from "./btf_load.ts";
+import type { btf } from "./btf_types.ts";
+import { btf_from_c } from "./btf_writer.ts";
+import { vmlinux_functions, vmlinux_variables } from "./vmlinux_funcs.ts";
+import { vmlinux_object_types } from "./vmlinux_objects.ts";
+import { vmlinux_base_types, vmlinux_context_types, vmlinux_regs } from "./vmlinux_types.ts";
+
+/** The blob, as /sys/kernel/btf/vmlinux of the mirror shows it. */
+export function builtin_vmlinux_btf(arch: ArchName): Uint8Array {
+	return btf_from_c(
+		[
+			vmlinux_base_types,
+			vmlinux_regs[arch],
+			vmlinux_context_types,
+			vmlinux_object_types,
+			vmlinux_functions,
+			vmlinux_variables,
+		].join("\n"),
+	);
+}
+
+/** Open the built-in BTF as the kernel's own. */
+export function boot_vmlinux_btf(kernel: Kernel): btf | number {
+	return btf_parse_vmlinux(kernel, builtin_vmlinux_btf(kernel.config.arch));
+}

@@ -1,0 +1,1617 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The kernel's types as the mirror declares them, second part: tasks, files, sockets, packets (see vmlinux_types.ts).
+ */
+export const vmlinux_object_types = `
+struct bpf_dummy_ops {
+	int (*test_1)(struct bpf_dummy_ops_state *);
+	int (*test_2)(struct bpf_dummy_ops_state *, int, unsigned short, char, unsigned long);
+	int (*test_sleepable)(struct bpf_dummy_ops_state *);
+};
+struct bpf_dummy_ops_state {
+	int val;
+};
+struct bpf_struct_ops_bpf_dummy_ops {
+	struct bpf_struct_ops_common_value common;
+	struct bpf_dummy_ops data @64;
+} @128;
+enum tcp_ca_event { CA_EVENT_TX_START, CA_EVENT_CWND_RESTART, CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS, CA_EVENT_ECN_NO_CE, CA_EVENT_ECN_IS_CE };
+struct tcp_congestion_ops {
+	u32 (*ssthresh)(struct sock *);
+	void (*cong_avoid)(struct sock *, u32, u32);
+	void (*set_state)(struct sock *, u8);
+	void (*cwnd_event)(struct sock *, enum tcp_ca_event);
+	void (*in_ack_event)(struct sock *, u32);
+	void (*pkts_acked)(struct sock *, const struct ack_sample *);
+	u32 (*min_tso_segs)(struct sock *);
+	void (*cong_control)(struct sock *, u32, int, const struct rate_sample *);
+	u32 (*undo_cwnd)(struct sock *);
+	u32 (*sndbuf_expand)(struct sock *);
+	size_t (*get_info)(struct sock *, u32, int *, union tcp_cc_info *);
+	char name[16];
+	struct module *owner;
+	struct list_head list;
+	u32 key;
+	u32 flags;
+	void (*init)(struct sock *);
+	void (*release)(struct sock *);
+} @192;
+struct bpf_struct_ops_tcp_congestion_ops {
+	struct bpf_struct_ops_common_value common;
+	struct tcp_congestion_ops data @64;
+} @256;
+struct ack_sample {
+	u32 pkts_acked;
+	s32 rtt_us;
+	u32 in_flight;
+};
+struct rate_sample {
+	u64 prior_mstamp;
+	u32 prior_delivered;
+	u32 prior_delivered_ce;
+	s32 delivered;
+	s32 delivered_ce;
+	long interval_us;
+	u32 snd_interval_us;
+	u32 rcv_interval_us;
+	long rtt_us;
+	int losses;
+	u32 acked_sacked;
+	u32 prior_in_flight;
+	u32 last_end_seq;
+	bool is_app_limited;
+	bool is_retrans;
+	bool is_ack_delayed;
+};
+struct bpf_iter_meta {
+	union {
+		struct seq_file *seq;
+	};
+	u64 session_id;
+	u64 seq_num;
+};
+struct bpf_iter__bpf_map {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct bpf_map *map;
+	};
+};
+struct bpf_iter__task {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct task_struct *task;
+	};
+};
+struct bpf_iter__task_file {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct task_struct *task;
+	};
+	u32 fd;
+	union {
+		struct file *file;
+	};
+};
+struct bpf_iter__task_vma {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct task_struct *task;
+	};
+	union {
+		struct vm_area_struct *vma;
+	};
+};
+struct bpf_iter__cgroup {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct cgroup *cgroup;
+	};
+};
+struct bpf_iter__bpf_map_elem {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct bpf_map *map;
+	};
+	union {
+		void *key;
+	};
+	union {
+		void *value;
+	};
+};
+struct bpf_iter__bpf_link {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct bpf_link *link;
+	};
+};
+struct bpf_iter__bpf_prog {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct bpf_prog *prog;
+	};
+};
+struct bpf_iter__bpf_sk_storage_map {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct bpf_map *map;
+	};
+	union {
+		struct sock *sk;
+	};
+	union {
+		void *value;
+	};
+};
+struct bpf_iter__ksym {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct kallsym_iter *ksym;
+	};
+};
+struct bpf_iter__netlink {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct netlink_sock *sk;
+	};
+};
+struct bpf_iter__ipv6_route {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct fib6_info *rt;
+	};
+};
+struct bpf_iter__sockmap {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct bpf_map *map;
+	};
+	union {
+		void *key;
+	};
+	union {
+		struct sock *sk;
+	};
+};
+struct bpf_iter__tcp {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct sock_common *sk_common;
+	};
+	uid_t uid;
+};
+struct bpf_iter__udp {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct udp_sock *udp_sk;
+	};
+	uid_t uid;
+	int bucket @24;
+} @32;
+struct bpf_iter__unix {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct unix_sock *unix_sk;
+	};
+	uid_t uid;
+};
+struct kallsym_iter {
+	loff_t pos;
+	loff_t pos_mod_end;
+	loff_t pos_ftrace_mod_end;
+	loff_t pos_bpf_end;
+	unsigned long value;
+	unsigned int nameoff;
+	char type;
+	char name[512];
+	char module_name[56];
+	int exported;
+	int show_value;
+};
+struct trace_entry {
+	unsigned short type;
+	unsigned char flags;
+	unsigned char preempt_count;
+	int pid;
+};
+struct trace_event_raw_sys_enter {
+	struct trace_entry ent;
+	long id;
+	unsigned long args[6];
+	char __data[0];
+};
+struct trace_event_raw_sys_exit {
+	struct trace_entry ent;
+	long id;
+	long ret;
+	char __data[0];
+};
+struct trace_event_raw_bpf_trigger_tp {
+	struct trace_entry ent;
+	int nonce;
+	char __data[0];
+};
+struct trace_event_raw_sched_switch {
+	struct trace_entry ent;
+	char prev_comm[16];
+	pid_t prev_pid;
+	int prev_prio;
+	long prev_state;
+	char next_comm[16];
+	pid_t next_pid;
+	int next_prio;
+	char __data[0];
+};
+struct syscall_trace_enter {
+	struct trace_entry ent;
+	int nr;
+	unsigned long args[0];
+};
+struct syscall_trace_exit {
+	struct trace_entry ent;
+	int nr;
+	long ret;
+};
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	refcount_t count;
+	unsigned int level;
+	spinlock_t lock;
+	struct dentry *stashed;
+	u64 ino;
+	struct hlist_head tasks[4];
+	struct hlist_head inodes;
+	wait_queue_head_t wait_pidfd;
+	struct callback_head rcu;
+	struct upid numbers[0];
+};
+struct xarray {
+	spinlock_t xa_lock;
+	gfp_t xa_flags;
+	void *xa_head;
+};
+struct idr {
+	struct xarray idr_rt;
+	unsigned int idr_base;
+	unsigned int idr_next;
+};
+struct ns_common {
+	struct dentry *stashed;
+	const struct proc_ns_operations *ops;
+	unsigned int inum;
+	refcount_t count;
+};
+struct pid_namespace {
+	struct idr idr;
+	struct callback_head rcu;
+	unsigned int pid_allocated;
+	struct task_struct *child_reaper;
+	struct kmem_cache *pid_cachep;
+	unsigned int level;
+	struct pid_namespace *parent;
+	struct fs_pin *bacct;
+	struct user_namespace *user_ns;
+	struct ucounts *ucounts;
+	int reboot;
+	struct ns_common ns;
+	int memfd_noexec_scope;
+};
+typedef unsigned int slab_flags_t;
+struct reciprocal_value {
+	u32 m;
+	u8 sh1;
+	u8 sh2;
+};
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+struct kobject @64;
+struct kmem_cache {
+	struct kmem_cache_cpu *cpu_slab;
+	slab_flags_t flags;
+	unsigned long min_partial;
+	unsigned int size;
+	unsigned int object_size;
+	struct reciprocal_value reciprocal_size;
+	unsigned int offset;
+	unsigned int cpu_partial;
+	unsigned int cpu_partial_slabs;
+	struct kmem_cache_order_objects oo;
+	struct kmem_cache_order_objects min;
+	gfp_t allocflags;
+	int refcount;
+	void (*ctor)(void *);
+	unsigned int inuse;
+	unsigned int align;
+	unsigned int red_left_pad;
+	const char *name;
+	struct list_head list;
+	struct kobject kobj;
+	unsigned int remote_node_defrag_ratio;
+	struct kmem_cache_node *node[64];
+};
+struct seq_file {
+	char *buf;
+	size_t size;
+	size_t from;
+	size_t count;
+	size_t pad_until;
+	loff_t index;
+	loff_t read_pos;
+	struct mutex lock;
+	const struct seq_operations *op;
+	int poll_event;
+	const struct file *file;
+	void *private;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct qstr {
+	union {
+		struct {
+			u32 hash;
+			u32 len;
+		};
+		u64 hash_len;
+	};
+	const unsigned char *name;
+};
+enum module_state { MODULE_STATE_LIVE, MODULE_STATE_COMING, MODULE_STATE_GOING, MODULE_STATE_UNFORMED };
+struct module_kobject @96;
+struct module_memory @72;
+struct mod_arch_specific {
+	unsigned int num_orcs;
+	int *orc_unwind_ip;
+	struct orc_entry *orc_unwind;
+};
+struct elf64_sym @24;
+typedef struct elf64_sym Elf64_Sym;
+struct mod_kallsyms {
+	Elf64_Sym *symtab;
+	unsigned int num_symtab;
+	char *strtab;
+	char *typetab;
+};
+typedef const int tracepoint_ptr_t;
+struct module {
+	enum module_state state;
+	struct list_head list;
+	char name[56];
+	struct module_kobject mkobj;
+	struct module_attribute *modinfo_attrs;
+	const char *version;
+	const char *srcversion;
+	struct kobject *holders_dir;
+	const struct kernel_symbol *syms;
+	const s32 *crcs;
+	unsigned int num_syms;
+	struct mutex param_lock;
+	struct kernel_param *kp;
+	unsigned int num_kp;
+	unsigned int num_gpl_syms;
+	const struct kernel_symbol *gpl_syms;
+	const s32 *gpl_crcs;
+	bool using_gplonly_symbols;
+	bool async_probe_requested;
+	unsigned int num_exentries;
+	struct exception_table_entry *extable;
+	int (*init)(void);
+	struct module_memory mem[7];
+	struct mod_arch_specific arch;
+	unsigned long taints;
+	unsigned int num_bugs;
+	struct list_head bug_list;
+	struct bug_entry *bug_table;
+	struct mod_kallsyms *kallsyms;
+	struct mod_kallsyms core_kallsyms;
+	struct module_sect_attrs *sect_attrs;
+	struct module_notes_attrs *notes_attrs;
+	char *args;
+	void *percpu;
+	unsigned int percpu_size;
+	void *noinstr_text_start;
+	unsigned int noinstr_text_size;
+	unsigned int num_tracepoints;
+	tracepoint_ptr_t *tracepoints_ptrs;
+	unsigned int num_srcu_structs;
+	struct srcu_struct **srcu_struct_ptrs;
+	unsigned int num_bpf_raw_events;
+	struct bpf_raw_event_map *bpf_raw_events;
+	unsigned int btf_data_size;
+	unsigned int btf_base_data_size;
+	void *btf_data;
+	void *btf_base_data;
+	struct jump_entry *jump_entries;
+	unsigned int num_jump_entries;
+	unsigned int num_trace_bprintk_fmt;
+	const char **trace_bprintk_fmt_start;
+	struct trace_event_call **trace_events;
+	unsigned int num_trace_events;
+	struct trace_eval_map **trace_evals;
+	unsigned int num_trace_evals;
+	unsigned int num_ftrace_callsites;
+	unsigned long *ftrace_callsites;
+	void *kprobes_text_start;
+	unsigned int kprobes_text_size;
+	unsigned long *kprobe_blacklist;
+	unsigned int num_kprobe_blacklist;
+	int num_static_call_sites;
+	struct static_call_site *static_call_sites;
+	struct list_head source_list;
+	struct list_head target_list;
+	void (*exit)(void);
+	atomic_t refcnt;
+	struct error_injection_entry *ei_funcs;
+	unsigned int num_ei_funcs;
+};
+struct bpf_nh_params {
+	u32 nh_family;
+	union {
+		u32 ipv4_nh;
+		struct in6_addr ipv6_nh;
+	};
+};
+struct prog_test_member1 {
+	int a;
+};
+struct prog_test_member {
+	struct prog_test_member1 m;
+	int c;
+};
+struct prog_test_ref_kfunc {
+	int a;
+	int b;
+	struct prog_test_member memb;
+	struct prog_test_ref_kfunc *next;
+	refcount_t cnt;
+};
+struct bpf_fentry_test_t {
+	struct bpf_fentry_test_t *a;
+};
+struct tcphdr {
+	__be16 source;
+	__be16 dest;
+	__be32 seq;
+	__be32 ack_seq;
+	__u16 res1 : 4;
+	__u16 doff : 4;
+	__u16 fin : 1;
+	__u16 syn : 1;
+	__u16 rst : 1;
+	__u16 psh : 1;
+	__u16 ack : 1;
+	__u16 urg : 1;
+	__u16 ece : 1;
+	__u16 cwr : 1;
+	__be16 window;
+	__sum16 check;
+	__be16 urg_ptr;
+};
+struct iphdr {
+	__u8 ihl : 4;
+	__u8 version : 4;
+	__u8 tos;
+	__be16 tot_len;
+	__be16 id;
+	__be16 frag_off;
+	__u8 ttl;
+	__u8 protocol;
+	__sum16 check;
+	union {
+		struct {
+			__be32 saddr;
+			__be32 daddr;
+		};
+		struct {
+			__be32 saddr;
+			__be32 daddr;
+		} addrs;
+	};
+};
+struct ipv6hdr {
+	__u8 priority : 4;
+	__u8 version : 4;
+	__u8 flow_lbl[3];
+	__be16 payload_len;
+	__u8 nexthdr;
+	__u8 hop_limit;
+	union {
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
+		};
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
+		} addrs;
+	};
+};
+struct ethhdr {
+	unsigned char h_dest[6];
+	unsigned char h_source[6];
+	__be16 h_proto;
+};
+struct udphdr {
+	__be16 source;
+	__be16 dest;
+	__be16 len;
+	__sum16 check;
+};
+struct skb_shared_hwtstamps {
+	union {
+		ktime_t hwtstamp;
+		void *netdev_data;
+	};
+};
+struct xsk_tx_metadata_compl {
+	__u64 *tx_timestamp;
+};
+typedef unsigned long netmem_ref;
+struct skb_frag {
+	netmem_ref netmem;
+	unsigned int len;
+	unsigned int offset;
+};
+typedef struct skb_frag skb_frag_t;
+struct skb_shared_info {
+	__u8 flags;
+	__u8 meta_len;
+	__u8 nr_frags;
+	__u8 tx_flags;
+	unsigned short gso_size;
+	unsigned short gso_segs;
+	struct sk_buff *frag_list;
+	union {
+		struct skb_shared_hwtstamps hwtstamps;
+		struct xsk_tx_metadata_compl xsk_meta;
+	};
+	unsigned int gso_type;
+	u32 tskey;
+	atomic_t dataref;
+	unsigned int xdp_frags_size;
+	void *destructor_arg;
+	skb_frag_t frags[17];
+};
+typedef u64 dma_addr_t;
+struct xdp_buff_xsk {
+	struct xdp_buff xdp;
+	u8 cb[24];
+	dma_addr_t dma;
+	dma_addr_t frame_dma;
+	struct xsk_buff_pool *pool;
+	u64 orig_addr;
+	struct list_head list_node;
+};
+struct xdp_txq_info {
+	struct net_device *dev;
+};
+struct xdp_mem_info {
+	u32 type;
+	u32 id;
+};
+struct percpu_ref {
+	unsigned long percpu_count_ptr;
+	struct percpu_ref_data *data;
+};
+struct css_task_iter {
+	struct cgroup_subsys *ss;
+	unsigned int flags;
+	struct list_head *cset_pos;
+	struct list_head *cset_head;
+	struct list_head *tcset_pos;
+	struct list_head *tcset_head;
+	struct list_head *task_pos;
+	struct list_head *cur_tasks_head;
+	struct css_set *cur_cset;
+	struct css_set *cur_dcset;
+	struct task_struct *cur_task;
+	struct list_head iters_node;
+};
+struct perf_branch_entry {
+	__u64 from;
+	__u64 to;
+	__u64 mispred : 1;
+	__u64 predicted : 1;
+	__u64 in_tx : 1;
+	__u64 abort : 1;
+	__u64 cycles : 16;
+	__u64 type : 4;
+	__u64 spec : 2;
+	__u64 new_type : 4;
+	__u64 priv : 3;
+	__u64 reserved : 31;
+};
+typedef unsigned short __kernel_sa_family_t;
+typedef __kernel_sa_family_t sa_family_t;
+struct sockaddr {
+	sa_family_t sa_family;
+	union {
+		char sa_data_min[14];
+		struct {
+			struct {
+
+			} __empty_sa_data;
+			char sa_data[0];
+		};
+	};
+};
+struct sockaddr_in6 {
+	unsigned short sin6_family;
+	__be16 sin6_port;
+	__be32 sin6_flowinfo;
+	struct in6_addr sin6_addr;
+	__u32 sin6_scope_id;
+};
+struct sockaddr_un {
+	__kernel_sa_family_t sun_family;
+	char sun_path[108];
+};
+struct inet_hashinfo {
+	struct inet_ehash_bucket *ehash;
+	spinlock_t *ehash_locks;
+	unsigned int ehash_mask;
+	unsigned int ehash_locks_mask;
+	struct kmem_cache *bind_bucket_cachep;
+	struct inet_bind_hashbucket *bhash;
+	struct kmem_cache *bind2_bucket_cachep;
+	struct inet_bind_hashbucket *bhash2;
+	unsigned int bhash_size;
+	unsigned int lhash2_mask;
+	struct inet_listen_hashbucket *lhash2;
+	bool pernet;
+} @128;
+struct task_struct__safe_rcu {
+	const cpumask_t *cpus_ptr;
+	struct css_set *cgroups;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+};
+struct cgroup__safe_rcu {
+	struct kernfs_node *kn;
+};
+struct css_set__safe_rcu {
+	struct cgroup *dfl_cgrp;
+};
+struct mm_struct__safe_rcu_or_null {
+	struct file *exe_file;
+};
+struct sk_buff__safe_rcu_or_null {
+	struct sock *sk;
+};
+struct request_sock__safe_rcu_or_null {
+	struct sock *sk;
+};
+struct bpf_iter_meta__safe_trusted {
+	struct seq_file *seq;
+};
+struct bpf_iter__task__safe_trusted {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+struct linux_binprm__safe_trusted {
+	struct file *file;
+};
+struct file__safe_trusted {
+	struct inode *f_inode;
+};
+struct dentry__safe_trusted {
+	struct inode *d_inode;
+};
+struct socket__safe_trusted_or_null {
+	struct sock *sk;
+};
+struct in_addr {
+	__be32 s_addr;
+};
+union nf_inet_addr {
+	__u32 all[4];
+	__be32 ip;
+	__be32 ip6[4];
+	struct in_addr in;
+	struct in6_addr in6;
+};
+union nf_conntrack_man_proto {
+	__be16 all;
+	struct {
+		__be16 port;
+	} tcp;
+	struct {
+		__be16 port;
+	} udp;
+	struct {
+		__be16 id;
+	} icmp;
+	struct {
+		__be16 port;
+	} dccp;
+	struct {
+		__be16 port;
+	} sctp;
+	struct {
+		__be16 key;
+	} gre;
+};
+typedef u16 u_int16_t;
+struct nf_conntrack_man {
+	union nf_inet_addr u3;
+	union nf_conntrack_man_proto u;
+	u_int16_t l3num;
+};
+typedef u8 u_int8_t;
+struct nf_conntrack_tuple {
+	struct nf_conntrack_man src;
+	struct {
+		union nf_inet_addr u3;
+		union {
+			__be16 all;
+			struct {
+				__be16 port;
+			} tcp;
+			struct {
+				__be16 port;
+			} udp;
+			struct {
+				u_int8_t type;
+				u_int8_t code;
+			} icmp;
+			struct {
+				__be16 port;
+			} dccp;
+			struct {
+				__be16 port;
+			} sctp;
+			struct {
+				__be16 key;
+			} gre;
+		} u;
+		u_int8_t protonum;
+		struct {
+
+		} __nfct_hash_offsetend;
+		u_int8_t dir;
+	} dst;
+};
+struct nf_conntrack_tuple_hash {
+	struct hlist_nulls_node hnnode;
+	struct nf_conntrack_tuple tuple;
+};
+typedef u32 u_int32_t;
+struct nf_ct_dccp @16;
+struct ip_ct_sctp @16;
+struct ip_ct_tcp @60;
+struct nf_ct_udp {
+	unsigned long stream_ts;
+};
+struct nf_ct_gre {
+	unsigned int stream_timeout;
+	unsigned int timeout;
+};
+union nf_conntrack_proto {
+	struct nf_ct_dccp dccp;
+	struct ip_ct_sctp sctp;
+	struct ip_ct_tcp tcp;
+	struct nf_ct_udp udp;
+	struct nf_ct_gre gre;
+	unsigned int tmpl_padto;
+};
+struct nf_conn {
+	spinlock_t lock @4;
+	u32 timeout @8;
+	struct nf_conntrack_tuple_hash tuplehash[2] @16;
+	unsigned long status @128;
+	u_int32_t mark @168;
+	union nf_conntrack_proto proto @184;
+} @248;
+struct nf_conn___init {
+	struct nf_conn ct;
+};
+struct sched_rt_entity @48;
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+struct sigpending {
+	struct list_head list;
+	sigset_t signal;
+};
+struct task_struct {
+	void *stack @32;
+	struct sched_rt_entity rt @384;
+	const cpumask_t *cpus_ptr @1176;
+	cpumask_t *user_cpus_ptr @1184;
+	cpumask_t cpus_mask @1192;
+	struct mm_struct *mm @1480;
+	unsigned int frozen : 1 @1537;
+	pid_t pid @1608;
+	pid_t tgid @1612;
+	struct task_struct *real_parent @1624;
+	struct task_struct *parent @1632;
+	struct task_struct *group_leader @1672;
+	u64 start_time @1896;
+	const struct cred *real_cred @2072;
+	char comm[16] @2096;
+	struct fs_struct *fs @2160;
+	struct nsproxy *nsproxy @2184;
+	struct sigpending pending @2232;
+	struct callback_head *task_works @2280;
+	u64 self_exec_id @2360;
+	struct css_set *cgroups @2576;
+	struct callback_head rcu @3096;
+	refcount_t rcu_users @3112;
+	struct bpf_local_storage *bpf_storage @3192;
+	struct bpf_run_ctx *bpf_ctx @3200;
+} @7744;
+struct inet_sock {
+	struct sock sk @0;
+	__be16 inet_sport @790;
+	__u8 tos @804;
+} @984;
+struct fastopen_queue {
+	struct request_sock *rskq_rst_head;
+	struct request_sock *rskq_rst_tail;
+	spinlock_t lock;
+	int qlen;
+	int max_qlen;
+	struct tcp_fastopen_context *ctx;
+};
+struct request_sock_queue {
+	struct fastopen_queue fastopenq @40;
+} @80;
+struct inet_connection_sock {
+	struct inet_sock icsk_inet @0;
+	struct request_sock_queue icsk_accept_queue @984;
+	unsigned long icsk_timeout @1080;
+	__u32 icsk_rto @1168;
+	__u8 icsk_ca_state : 5 @1232;
+	__u8 icsk_retransmits @1233;
+	__u8 icsk_pending @1234;
+	__u8 icsk_probes_out @1237;
+	struct {
+		__u8 pending;
+		__u8 quick;
+		__u8 pingpong;
+		__u8 retry;
+		__u32 ato : 8;
+		__u32 lrcv_flowlabel : 20;
+		__u32 dst_quick_ack : 1;
+		__u32 unused : 3;
+		unsigned long timeout;
+		__u32 lrcvtime;
+		__u16 last_seg_size;
+		__u16 rcv_mss;
+	} icsk_ack @1240;
+	u64 icsk_ca_priv[13] @1288;
+} @1392;
+struct minmax_sample {
+	u32 t;
+	u32 v;
+};
+struct minmax {
+	struct minmax_sample s[3];
+};
+struct tcp_sock {
+	struct inet_connection_sock inet_conn @0;
+	u32 reordering @1400;
+	u16 gso_segs @1408;
+	u32 mss_cache @1440;
+	u32 snd_cwnd @1444;
+	u32 prr_out @1448;
+	u32 lost_out @1452;
+	u32 sacked_out @1456;
+	u8 is_cwnd_limited : 1 @1463.5;
+	u32 copied_seq @1464;
+	u32 retrans_out @1484;
+	struct minmax rtt_min @1496;
+	u32 snd_ssthresh @1528;
+	u32 segs_out @1536;
+	u32 data_segs_out @1540;
+	u32 write_seq @1572;
+	u32 lsndtime @1580;
+	u8 ecn_flags @1624;
+	u64 tcp_mstamp @1640;
+	u32 rcv_nxt @1648;
+	u32 snd_nxt @1652;
+	u32 snd_una @1656;
+	u32 window_clamp @1660;
+	u32 srtt_us @1664;
+	u32 packets_out @1668;
+	u32 delivered @1676;
+	u32 delivered_ce @1680;
+	u32 app_limited @1684;
+	u64 bytes_received @1720;
+	u32 segs_in @1728;
+	u32 data_segs_in @1732;
+	u32 max_packets_out @1740;
+	u32 rate_delivered @1748;
+	u32 rate_interval_us @1752;
+	u64 bytes_acked @1776;
+	u32 dsack_dups @1816;
+	u32 snd_cwnd_stamp @1896;
+	u32 prior_cwnd @1900;
+	u32 prr_delivered @1904;
+	u32 high_seq @2128;
+	u32 total_retrans @2152;
+	u8 bpf_sock_ops_cb_flags @2184;
+	bool is_mptcp @2208;
+} @2304;
+struct device @760;
+struct net_device {
+	unsigned int mtu @56;
+	unsigned long state @168;
+	int ifindex @224;
+	possible_net_t nd_net @280;
+	char name[16] @296;
+	struct dev_ifalias *ifalias @320;
+	unsigned short type @552;
+	struct device dev @1360;
+} @2432;
+typedef unsigned long pgdval_t;
+typedef struct {
+	pgdval_t pgd;
+} pgd_t;
+struct rw_semaphore @40;
+struct seqcount {
+	unsigned int sequence;
+};
+typedef struct seqcount seqcount_t;
+typedef struct {
+	u64 ctx_id;
+	atomic64_t tlb_gen;
+	unsigned long next_trim_cpumask;
+	struct rw_semaphore ldt_usr_sem;
+	struct ldt_struct *ldt;
+	unsigned long flags;
+	struct mutex lock;
+	void *vdso;
+	const struct vdso_image *vdso_image;
+	atomic_t perf_rdpmc_allowed;
+	u16 pkey_allocation_map;
+	s16 execute_only_pkey;
+} mm_context_t;
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+struct mm_struct {
+	struct {
+		struct {
+			atomic_t mm_count;
+		} @64;
+		struct maple_tree mm_mt @64;
+		unsigned long mmap_base @80;
+		unsigned long mmap_legacy_base @88;
+		unsigned long task_size @96;
+		pgd_t *pgd @104;
+		atomic_t membarrier_state @112;
+		atomic_t mm_users @116;
+		struct mm_cid *pcpu_cid @120;
+		unsigned long mm_cid_next_scan @128;
+		atomic_long_t pgtables_bytes @136;
+		int map_count @144;
+		spinlock_t page_table_lock @148;
+		struct rw_semaphore mmap_lock @152;
+		struct list_head mmlist @192;
+		seqcount_t mm_lock_seq @208;
+		unsigned long hiwater_rss @216;
+		unsigned long hiwater_vm @224;
+		unsigned long total_vm @232;
+		unsigned long locked_vm @240;
+		atomic64_t pinned_vm @248;
+		unsigned long data_vm @256;
+		unsigned long exec_vm @264;
+		unsigned long stack_vm @272;
+		unsigned long def_flags @280;
+		seqcount_t write_protect_seq @288;
+		spinlock_t arg_lock @292;
+		unsigned long start_code @296;
+		unsigned long end_code @304;
+		unsigned long start_data @312;
+		unsigned long end_data @320;
+		unsigned long start_brk @328;
+		unsigned long brk @336;
+		unsigned long start_stack @344;
+		unsigned long arg_start @352;
+		unsigned long arg_end @360;
+		unsigned long env_start @368;
+		unsigned long env_end @376;
+		unsigned long saved_auxv[50] @384;
+		struct percpu_counter rss_stat[4] @784;
+		struct linux_binfmt *binfmt @944;
+		mm_context_t context @952;
+		unsigned long flags @1088;
+		spinlock_t ioctx_lock @1096;
+		struct kioctx_table *ioctx_table @1104;
+		struct task_struct *owner @1112;
+		struct user_namespace *user_ns @1120;
+		struct file *exe_file @1128;
+		unsigned long numa_next_scan @1136;
+		unsigned long numa_scan_offset @1144;
+		int numa_scan_seq @1152;
+		atomic_t tlb_flush_pending @1156;
+		atomic_t tlb_flush_batched @1160;
+		struct uprobes_state uprobes_state @1168;
+		atomic_long_t hugetlb_usage @1176;
+		struct work_struct async_put_work @1184;
+		unsigned long ksm_merging_pages @1216;
+		unsigned long ksm_rmap_items @1224;
+		atomic_long_t ksm_zero_pages @1232;
+	} @1280;
+	unsigned long cpu_bitmap[0] @1280;
+} @1280;
+typedef unsigned long vm_flags_t;
+struct vm_area_struct {
+	union {
+		struct {
+			unsigned long vm_start @0;
+			unsigned long vm_end @8;
+		};
+	} @16 @0;
+	struct mm_struct *vm_mm @16;
+	union {
+		const vm_flags_t vm_flags;
+	} @8 @32;
+	unsigned long vm_pgoff @120;
+	struct file *vm_file @128;
+} @176;
+typedef unsigned int fmode_t;
+struct file {
+	fmode_t f_mode @12;
+	const struct file_operations *f_op @16;
+	struct inode *f_inode @40;
+	unsigned int f_flags @48;
+	struct path f_path @64;
+	union {
+		struct callback_head f_task_work;
+	} @32 @152;
+} @184;
+struct inode {
+	umode_t i_mode @0;
+	struct super_block *i_sb @40;
+	unsigned long i_ino @64;
+} @616;
+struct dentry {
+	struct dentry *d_parent @24;
+	struct qstr d_name @32;
+	struct inode *d_inode @48;
+	unsigned char d_iname[40] @56;
+	struct super_block *d_sb @104;
+} @192;
+struct cgroup_subsys_state {
+	struct cgroup *cgroup @0;
+	struct cgroup_subsys *ss @8;
+	struct percpu_ref refcnt @16;
+	int id @80;
+	struct cgroup_subsys_state *parent @192;
+} @208;
+struct cgroup_bpf @720;
+struct cgroup {
+	struct cgroup_subsys_state self @0;
+	int level @216;
+	struct kernfs_node *kn @256;
+	struct cgroup_subsys_state *subsys[10] @384;
+	struct cgroup_root *root @504;
+	struct cgroup *old_dom_cgrp @696;
+	struct cgroup_rstat_cpu *rstat_cpu @704;
+	struct cgroup_bpf bpf @976;
+} @1728;
+struct css_set {
+	struct cgroup_subsys_state *subsys[10] @0;
+	struct cgroup *dfl_cgrp @96;
+} @496;
+struct rt_rq @1664;
+struct rq {
+	struct rt_rq rt @640;
+	int cpu @3240;
+	int online @3244;
+} @3776;
+struct super_block {
+	dev_t s_dev @16;
+	struct callback_head rcu @1216;
+} @1408;
+struct linux_binprm {
+	struct vm_area_struct *vma @0;
+	struct mm_struct *mm @24;
+	unsigned long p @32;
+	struct file *file @64;
+	const char *filename @96;
+	char buf[256] @160;
+} @416;
+struct xdp_rxq_info {
+	struct net_device *dev;
+	u32 queue_index;
+	u32 reg_state;
+	struct xdp_mem_info mem;
+	unsigned int napi_id;
+	u32 frag_size;
+} @64;
+struct xdp_frame {
+	void *data @0;
+	u16 len @8;
+	struct xdp_mem_info mem @16;
+} @40;
+struct sk_psock {
+	struct sock *sk @0;
+	struct sk_psock_progs progs @40;
+	u32 copied_seq @360;
+	unsigned long state @416;
+	struct list_head link @424;
+	refcount_t refcnt @444;
+} @696;
+typedef enum { SS_FREE, SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING } socket_state;
+struct socket {
+	socket_state state @0;
+	short type @4;
+	struct file *file @16;
+	struct sock *sk @24;
+} @128;
+struct request_sock {
+	struct sock_common __req_common @0;
+	u16 mss @144;
+	u8 num_timeout : 7 @147.1;
+	struct timer_list rsk_timer @152;
+	struct sock *sk @200;
+	u32 timeout @224;
+} @232;
+struct inet_request_sock {
+	struct request_sock req @0;
+	u16 snd_wscale : 4 @232;
+	u16 rcv_wscale : 4 @232.4;
+	u16 tstamp_ok : 1 @233;
+	u16 sack_ok : 1 @233.1;
+	u16 wscale_ok : 1 @233.2;
+	u16 ecn_ok : 1 @233.3;
+} @256;
+struct tcp_request_sock {
+	struct inet_request_sock req @0;
+	bool is_mptcp @273;
+	u32 rcv_nxt @296;
+} @304;
+struct inet_timewait_sock {
+	struct sock_common __tw_common @0;
+	unsigned char tw_substate @140;
+	__be16 tw_sport @142;
+	struct timer_list tw_timer @160;
+} @216;
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk @0;
+} @248;
+struct unix_sock {
+	struct sock sk @0;
+	struct unix_address *addr @768;
+	struct path path @776;
+	spinlock_t lock @880;
+} @1024;
+struct udp_sock {
+	struct inet_sock inet @0;
+	int pending @992;
+	__u16 len @998;
+	__u16 gso_size @1000;
+	int forward_deficit @1112;
+} @1152;
+struct ipv6_pinfo @160;
+struct udp6_sock {
+	struct udp_sock udp;
+	struct ipv6_pinfo inet6;
+} @1344;
+struct tcp6_sock {
+	struct tcp_sock tcp;
+	struct ipv6_pinfo inet6;
+} @2496;
+struct mptcp_sock {
+	struct inet_connection_sock sk @0;
+	u64 write_seq @1408;
+	u64 snd_nxt @1424;
+	u64 bytes_received @1432;
+	u64 ack_seq @1440;
+	u64 bytes_acked @1504;
+	u64 snd_una @1512;
+	u32 token @1552;
+	struct sock *first @1736;
+	char ca_name[16] @1940;
+} @1960;
+struct netlink_callback @128;
+struct rhash_head {
+	struct rhash_head *next;
+};
+struct netlink_sock {
+	struct sock sk @0;
+	u32 portid @776;
+	unsigned long *groups @800;
+	unsigned long state @808;
+	bool cb_running @849;
+	struct netlink_callback cb @856;
+	struct rhash_head node @1056;
+	struct callback_head rcu @1064;
+} @1080;
+struct rt6key {
+	struct in6_addr addr;
+	int plen;
+};
+struct fib_nh_common {
+	struct net_device *nhc_dev @0;
+	u8 nhc_gw_family @14;
+	union {
+		__be32 ipv4;
+		struct in6_addr ipv6;
+	} nhc_gw @24;
+} @72;
+struct fib6_nh {
+	struct fib_nh_common nh_common;
+	unsigned long last_probe;
+	struct rt6_info **rt6i_pcpu;
+	struct rt6_exception_bucket *rt6i_exception_bucket;
+};
+struct fib6_info {
+	refcount_t fib6_ref @44;
+	unsigned long expires @48;
+	struct rt6key fib6_dst @80;
+	u32 fib6_flags @100;
+	struct rt6key fib6_src @104;
+	u32 fib6_metric @144;
+	u8 trap @151;
+	struct callback_head rcu @160;
+	struct nexthop *nh @176;
+	struct fib6_nh fib6_nh[0] @184;
+} @184;
+struct inet_timewait_death_row {
+	refcount_t tw_refcount;
+	struct inet_hashinfo *hashinfo @64;
+	int sysctl_max_tw_buckets @72;
+} @128;
+struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row @128;
+	struct udp_table *udp_table @256;
+} @832;
+struct netns_ipv6 @832;
+struct netns_bpf {
+	struct bpf_prog_array *run_array[2];
+	struct bpf_prog *progs[2];
+	struct list_head links[2];
+};
+struct netns_xdp {
+	struct mutex lock;
+	struct hlist_head list;
+};
+struct net {
+	u32 ifindex @12;
+	struct ns_common ns @120;
+	u32 hash_mix @344;
+	struct netns_ipv4 ipv4 @704;
+	struct netns_ipv6 ipv6 @1536;
+	struct netns_bpf bpf @2792;
+	struct netns_xdp xdp @3880;
+} @3968;
+struct signal_struct {
+	atomic_t live @4;
+} @1088;
+typedef void __signalfn_t(int);
+typedef __signalfn_t *__sighandler_t;
+typedef void __restorefn_t(void);
+typedef __restorefn_t *__sigrestore_t;
+struct sigaction {
+	__sighandler_t sa_handler;
+	unsigned long sa_flags;
+	__sigrestore_t sa_restorer;
+	sigset_t sa_mask;
+};
+struct k_sigaction {
+	struct sigaction sa;
+};
+struct sighand_struct {
+	spinlock_t siglock;
+	refcount_t count;
+	wait_queue_head_t signalfd_wqh;
+	struct k_sigaction action[64];
+};
+struct nsproxy {
+	refcount_t count @0;
+	struct cgroup_namespace *cgroup_ns @64;
+} @72;
+struct kernfs_elem_dir {
+	unsigned long subdirs;
+	struct rb_root children;
+	struct kernfs_root *root;
+	unsigned long rev;
+};
+struct kernfs_node {
+	atomic_t count @0;
+	atomic_t active @4;
+	struct kernfs_node *parent @8;
+	const char *name @16;
+	struct rb_node rb @24;
+	const void *ns @48;
+	unsigned int hash @56;
+	union {
+		struct kernfs_elem_dir dir;
+	} @32 @64;
+	u64 id @96;
+	struct kernfs_iattrs *iattr @112;
+	struct callback_head rcu @120;
+} @136;
+typedef struct {
+	uid_t val;
+} kuid_t;
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+struct cred {
+	kuid_t uid @8;
+	kernel_cap_t cap_effective @64;
+	union {
+		struct callback_head rcu;
+	} @16 @168;
+} @184;
+struct nexthop {
+	struct net *net @88;
+	u32 id @96;
+	u8 protocol @100;
+	refcount_t refcnt @104;
+	struct callback_head rcu @112;
+	union {
+		struct nh_info *nh_info;
+	} @8 @128;
+} @136;
+struct fib_nh @104;
+struct nh_info {
+	struct hlist_node dev_hash;
+	struct nexthop *nh_parent;
+	u8 family;
+	bool reject_nh;
+	bool fdb_nh;
+	union {
+		struct fib_nh_common fib_nhc;
+		struct fib_nh fib_nh;
+		struct fib6_nh fib6_nh;
+	};
+};
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+} @768;
+struct unix_address {
+	refcount_t refcnt;
+	int len;
+	struct sockaddr_un name[0];
+};
+struct cgroup_rstat_cpu {
+	struct cgroup *updated_children @128;
+} @144;
+struct dev_ifalias {
+	struct callback_head rcuhead;
+	char ifalias[0];
+};
+struct sockaddr_ll {
+	__be16 sll_protocol @2;
+} @20;
+struct cgroup_namespace {
+	struct ns_common ns;
+	struct user_namespace *user_ns;
+	struct ucounts *ucounts;
+	struct css_set *root_cset;
+};
+struct cgroup_subsys {
+	int id @164;
+	const char *name @168;
+	struct cgroup_root *root @184;
+} @256;
+struct cgroup_root {
+	struct kernfs_root *kf_root @0;
+	struct callback_head rcu @32;
+	char name[64] @5904;
+} @6016;
+struct kernfs_root {
+	struct kernfs_node *kn @0;
+	struct callback_head rcu @216;
+} @232;
+typedef __s64 time64_t;
+struct timespec64 {
+	time64_t tv_sec;
+	long tv_nsec;
+};
+struct kernfs_iattrs {
+	struct timespec64 ia_mtime @24;
+} @80;
+struct iattr {
+	struct timespec64 ia_mtime @40;
+} @80;
+struct udp_table {
+	struct udp_hslot *hash;
+	struct udp_hslot *hash2;
+	unsigned int mask;
+	unsigned int log;
+};
+struct sched_domain {
+	struct sched_domain *parent @0;
+	struct sched_group *groups @16;
+	int level @64;
+	char *name @264;
+	union {
+		struct callback_head rcu;
+	} @16 @272;
+	unsigned long span[0] @304;
+} @304;
+struct bpf_ct_opts {
+	s32 netns_id @0;
+	s32 error @4;
+	u8 dir @9;
+	u16 ct_zone_id @10;
+	u8 ct_zone_dir @12;
+	u8 reserved[3] @13;
+} @16;
+struct bpf_tcp_req_attrs {
+	u32 rcv_tsval @0;
+	u32 rcv_tsecr @4;
+	u16 mss @8;
+	u8 rcv_wscale @10;
+	u8 snd_wscale @11;
+	u8 ecn_ok @12;
+	u8 wscale_ok @13;
+	u8 sack_ok @14;
+	u8 tstamp_ok @15;
+	u8 reserved[3] @17;
+} @20;
+struct bpf_tunnel_key {
+	__u32 tunnel_id @0;
+	union {
+		__u32 remote_ipv4;
+		__u32 remote_ipv6[4];
+	} @16 @4;
+	__u8 tunnel_tos @20;
+	__u8 tunnel_ttl @21;
+	union {
+		__be16 tunnel_flags;
+	} @2 @22;
+	__u32 tunnel_label @24;
+	union {
+		__u32 local_ipv4;
+		__u32 local_ipv6[4];
+	} @16 @28;
+} @44;
+struct erspan_md2 {
+	__be32 timestamp @0;
+	__u8 hwid_upper : 2 @6;
+	__u8 p : 1 @6.7;
+	__u8 dir : 1 @7.3;
+	__u8 hwid : 4 @7.4;
+} @8;
+struct erspan_metadata {
+	int version;
+	union {
+		__be32 index;
+		struct erspan_md2 md2;
+	} u;
+};
+struct vxlan_metadata {
+	u32 gbp;
+};
+struct geneve_opt {
+	__be16 opt_class @0;
+	u8 type @2;
+	u8 length : 5 @3;
+	u8 r3 : 1 @3.5;
+	u8 r2 : 1 @3.6;
+	u8 r1 : 1 @3.7;
+	u8 opt_data[0] @4;
+} @4;
+struct bpf_fou_encap {
+	__be16 sport;
+	__be16 dport;
+};
+struct bpf_xfrm_state {
+	__u32 reqid;
+	__u32 spi;
+	__u16 family;
+	__u16 ext;
+	union {
+		__u32 remote_ipv4;
+		__u32 remote_ipv6[4];
+	};
+};
+typedef union {
+	__be32 a4;
+	__be32 a6[4];
+	struct in6_addr in6;
+} xfrm_address_t;
+struct bpf_xfrm_state_opts {
+	s32 error @0;
+	s32 netns_id @4;
+	u32 mark @8;
+	xfrm_address_t daddr @12;
+	__be32 spi @28;
+	u8 proto @32;
+	u16 family @34;
+} @36;
+struct ip_esp_hdr {
+	__be32 spi;
+	__be32 seq_no;
+	__u8 enc_data[0];
+};
+struct xfrm_id {
+	xfrm_address_t daddr;
+	__be32 spi;
+	__u8 proto;
+};
+struct xfrm_mark {
+	__u32 v;
+	__u32 m;
+};
+struct xfrm_state {
+	refcount_t refcnt @104;
+	spinlock_t lock @108;
+	struct xfrm_id id @116;
+	struct xfrm_mark mark @196;
+	u32 if_id @204;
+	struct xfrm_replay_state_esn *replay_esn @472;
+	const struct xfrm_type *type @736;
+	void *data @776;
+	u8 dir @784;
+} @792;
+struct xfrm_replay_state_esn {
+	__u32 seq @8;
+	__u32 replay_window @20;
+} @24;
+typedef long long __kernel_time64_t;
+struct __kernel_timespec {
+	__kernel_time64_t tv_sec;
+	long long tv_nsec;
+};
+struct nf_hook_state {
+	u8 pf @1;
+	struct sock *sk @24;
+	struct net *net @32;
+} @48;
+struct seqcount_spinlock {
+	seqcount_t seqcount;
+};
+typedef struct seqcount_spinlock seqcount_spinlock_t;
+struct fs_struct {
+	int users @0;
+	spinlock_t lock @4;
+	seqcount_spinlock_t seq @8;
+	struct path root @24;
+	struct path pwd @40;
+} @56;
+struct flow_ports {
+	__be16 source;
+	__be16 dest;
+};
+struct bpf_xfrm_info {
+	u32 if_id;
+	int link;
+};
+`;
