@@ -21,13 +21,17 @@ export class KernelMemory implements GuestMemory {
 	private readonly direct: number;
 	private readonly size: number;
 	private readonly user: boolean;
-	private readonly dv0: DataView;
-	private readonly u80: Uint8Array;
-	/** page address whose translation a slot holds (NaN: none), for reading and for writing */
+	private readonly dv: DataView;
+	private readonly u8: Uint8Array;
+	/**
+	 * The software TLB, for reading and for writing: the page address that a slot holds (NaN: none)
+	 * and the page's physical address. Pages past the first 2 GiB of RAM never get in: the hot paths
+	 * know one view only.
+	 */
 	private readonly rkey = new Float64Array(TLB_SIZE).fill(Number.NaN);
 	private readonly wkey = new Float64Array(TLB_SIZE).fill(Number.NaN);
-	private readonly rpa = new Float64Array(TLB_SIZE);
-	private readonly wpa = new Float64Array(TLB_SIZE);
+	private readonly rpa = new Int32Array(TLB_SIZE);
+	private readonly wpa = new Int32Array(TLB_SIZE);
 	/** Asked when the tables do not allow an access: true means mended, try again. */
 	on_fault: ((va: number, write: boolean) => boolean) | null = null;
 
@@ -38,8 +42,8 @@ export class KernelMemory implements GuestMemory {
 		this.direct = direct_map;
 		this.size = ram.size;
 		this.user = user;
-		this.dv0 = ram.dvs[0]!;
-		this.u80 = ram.u8s[0]!;
+		this.dv = ram.dvs[0]!;
+		this.u8 = ram.u8s[0]!;
 	}
 
 	/** Forget all translations (mappings were taken away or narrowed). */
@@ -50,45 +54,36 @@ export class KernelMemory implements GuestMemory {
 
 	/** Forget one page's. */
 	flush_page(va: number): void {
-		const slot = (va / PAGE_SIZE) & TLB_MASK;
+		const slot = (va >>> 12) & TLB_MASK;
 		this.rkey[slot] = Number.NaN;
 		this.wkey[slot] = Number.NaN;
 	}
 
-	/** Physical address for reading. */
-	private rd(va: number): number {
-		const d = va - this.direct;
-		if (d >= 0 && d < this.size) return d;
+	/** Physical address of an access; fills the TLB. */
+	private translate(va: number, write: boolean): number {
 		const off = va & (PAGE_SIZE - 1);
 		const page = va - off;
-		const slot = (page / PAGE_SIZE) & TLB_MASK;
-		if (this.rkey[slot] === page) return this.rpa[slot]! + off;
-		return this.miss(va, page, off, slot, false);
-	}
-
-	/** Physical address for writing. */
-	private wr(va: number): number {
-		const d = va - this.direct;
-		if (d >= 0 && d < this.size) return d;
-		const off = va & (PAGE_SIZE - 1);
-		const page = va - off;
-		const slot = (page / PAGE_SIZE) & TLB_MASK;
-		if (this.wkey[slot] === page) return this.wpa[slot]! + off;
-		return this.miss(va, page, off, slot, true);
-	}
-
-	private miss(va: number, page: number, off: number, slot: number, write: boolean): number {
+		const slot = (va >>> 12) & TLB_MASK;
+		if ((write ? this.wkey : this.rkey)[slot] === page) return (write ? this.wpa : this.rpa)[slot]! + off;
 		for (let tries = 0; ; tries++) {
-			const pa = this.table.walk_pa(page);
-			const flags = this.table.walk_flags;
-			const right = pa >= 0 && ((flags & WALK_USER) !== 0) === this.user && (!write || flags & WALK_WRITE);
-			if (right && pa + PAGE_SIZE <= this.size) {
+			const d = page - this.direct;
+			let pa: number;
+			if (d >= 0 && d < this.size) pa = d;
+			else {
+				pa = this.table.walk_pa(page);
+				const flags = this.table.walk_flags;
+				const right = pa >= 0 && ((flags & WALK_USER) !== 0) === this.user && (!write || flags & WALK_WRITE);
+				if (!right || pa + PAGE_SIZE > this.size) {
+					if (tries > 2 || !this.on_fault?.(va, write))
+						throw new GuestFault(va, write, pa < 0 ? "page not present" : "protection fault");
+					continue;
+				}
+			}
+			if (pa < RAM_CHUNK) {
 				(write ? this.wkey : this.rkey)[slot] = page;
 				(write ? this.wpa : this.rpa)[slot] = pa;
-				return pa + off;
 			}
-			if (tries > 2 || !this.on_fault?.(va, write))
-				throw new GuestFault(va, write, pa < 0 ? "page not present" : "protection fault");
+			return pa + off;
 		}
 	}
 
@@ -99,100 +94,146 @@ export class KernelMemory implements GuestMemory {
 		return this.table.walk_pa(va);
 	}
 
+	/** A byte off the hot path. */
+	private slow_r8(va: number): number {
+		const pa = this.translate(va, false);
+		return this.ram.u8s[(pa / RAM_CHUNK) | 0]![pa % RAM_CHUNK]!;
+	}
+
+	/** Bytes of an access that crosses a page or is not in the TLB, little-endian. */
+	private slow_read(va: number, n: number): DataView {
+		const out = new DataView(new ArrayBuffer(8));
+		for (let i = 0; i < n; i++) out.setUint8(i, this.slow_r8(va + i));
+		return out;
+	}
+
+	private slow_write(va: number, v: DataView, n: number): void {
+		// look at both pages before anything is written
+		if ((va & (PAGE_SIZE - 1)) + n > PAGE_SIZE) this.translate(va + n - 1, true);
+		for (let i = 0; i < n; i++) {
+			const pa = this.translate(va + i, true);
+			this.ram.u8s[(pa / RAM_CHUNK) | 0]![pa % RAM_CHUNK] = v.getUint8(i);
+		}
+	}
+
 	r8(va: number): number {
-		const pa = this.rd(va);
-		return pa < RAM_CHUNK ? this.u80[pa]! : this.ram.u8s[(pa / RAM_CHUNK) | 0]![pa % RAM_CHUNK]!;
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off) return this.u8[this.rpa[slot]! | off]!;
+		return this.slow_r8(va);
 	}
 
 	r16(va: number): number {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 2) return this.r8(va) | (this.r8(va + 1) << 8);
-		const pa = this.rd(va);
-		if (pa < RAM_CHUNK) return this.dv0.getUint16(pa, true);
-		return this.ram.dvs[(pa / RAM_CHUNK) | 0]!.getUint16(pa % RAM_CHUNK, true);
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off && off <= 4094) return this.dv.getUint16(this.rpa[slot]! | off, true);
+		return this.slow_read(va, 2).getUint16(0, true);
 	}
 
 	r32(va: number): number {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 4) return (this.r16(va) | (this.r16(va + 2) << 16)) >>> 0;
-		const pa = this.rd(va);
-		if (pa < RAM_CHUNK) return this.dv0.getUint32(pa, true);
-		return this.ram.dvs[(pa / RAM_CHUNK) | 0]!.getUint32(pa % RAM_CHUNK, true);
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off && off <= 4092) return this.dv.getUint32(this.rpa[slot]! | off, true);
+		return this.slow_read(va, 4).getUint32(0, true);
 	}
 
 	rs32(va: number): number {
-		return this.r32(va) | 0;
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off && off <= 4092) return this.dv.getInt32(this.rpa[slot]! | off, true);
+		return this.slow_read(va, 4).getInt32(0, true);
 	}
 
 	r64(va: number): bigint {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 8)
-			return BigInt(this.r32(va)) | (BigInt(this.r32(va + 4)) << 32n);
-		const pa = this.rd(va);
-		if (pa < RAM_CHUNK) return this.dv0.getBigUint64(pa, true);
-		return this.ram.dvs[(pa / RAM_CHUNK) | 0]!.getBigUint64(pa % RAM_CHUNK, true);
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off && off <= 4088) return this.dv.getBigUint64(this.rpa[slot]! | off, true);
+		return this.slow_read(va, 8).getBigUint64(0, true);
 	}
 
 	rptr(va: number): number {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 8) return this.r32(va) + this.rs32(va + 4) * 0x100000000;
-		const pa = this.rd(va);
-		if (pa < RAM_CHUNK) return this.dv0.getUint32(pa, true) + this.dv0.getInt32(pa + 4, true) * 0x100000000;
-		const dv = this.ram.dvs[(pa / RAM_CHUNK) | 0]!;
-		return dv.getUint32(pa % RAM_CHUNK, true) + dv.getInt32((pa + 4) % RAM_CHUNK, true) * 0x100000000;
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off && off <= 4088) {
+			const at = this.rpa[slot]! | off;
+			return this.dv.getUint32(at, true) + this.dv.getInt32(at + 4, true) * 0x100000000;
+		}
+		const v = this.slow_read(va, 8);
+		return v.getUint32(0, true) + v.getInt32(4, true) * 0x100000000;
 	}
 
 	w8(va: number, v: number): void {
-		const pa = this.wr(va);
-		if (pa < RAM_CHUNK) this.u80[pa] = v;
-		else this.ram.u8s[(pa / RAM_CHUNK) | 0]![pa % RAM_CHUNK] = v;
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.wkey[slot] === va - off) {
+			this.u8[this.wpa[slot]! | off] = v;
+			return;
+		}
+		const pa = this.translate(va, true);
+		this.ram.u8s[(pa / RAM_CHUNK) | 0]![pa % RAM_CHUNK] = v;
 	}
 
 	w16(va: number, v: number): void {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 2) {
-			// look at both pages before anything is written
-			this.wr(va + 1);
-			this.w8(va, v & 255);
-			this.w8(va + 1, (v >> 8) & 255);
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.wkey[slot] === va - off && off <= 4094) {
+			this.dv.setUint16(this.wpa[slot]! | off, v, true);
 			return;
 		}
-		const pa = this.wr(va);
-		if (pa < RAM_CHUNK) this.dv0.setUint16(pa, v, true);
-		else this.ram.dvs[(pa / RAM_CHUNK) | 0]!.setUint16(pa % RAM_CHUNK, v, true);
+		const b = new DataView(new ArrayBuffer(8));
+		b.setUint16(0, v, true);
+		this.slow_write(va, b, 2);
 	}
 
 	w32(va: number, v: number): void {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 4) {
-			this.wr(va + 3);
-			this.w16(va, v & 0xffff);
-			this.w16(va + 2, v >>> 16);
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.wkey[slot] === va - off && off <= 4092) {
+			this.dv.setUint32(this.wpa[slot]! | off, v, true);
 			return;
 		}
-		const pa = this.wr(va);
-		if (pa < RAM_CHUNK) this.dv0.setUint32(pa, v, true);
-		else this.ram.dvs[(pa / RAM_CHUNK) | 0]!.setUint32(pa % RAM_CHUNK, v, true);
+		const b = new DataView(new ArrayBuffer(8));
+		b.setUint32(0, v, true);
+		this.slow_write(va, b, 4);
 	}
 
 	w64(va: number, v: bigint): void {
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 8) {
-			this.wr(va + 7);
-			this.w32(va, Number(v & 0xffffffffn));
-			this.w32(va + 4, Number((v >> 32n) & 0xffffffffn));
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
+		if (this.wkey[slot] === va - off && off <= 4088) {
+			this.dv.setBigUint64(this.wpa[slot]! | off, v, true);
 			return;
 		}
-		const pa = this.wr(va);
-		if (pa < RAM_CHUNK) this.dv0.setBigUint64(pa, v, true);
-		else this.ram.dvs[(pa / RAM_CHUNK) | 0]!.setBigUint64(pa % RAM_CHUNK, v, true);
+		const b = new DataView(new ArrayBuffer(8));
+		b.setBigUint64(0, v, true);
+		this.slow_write(va, b, 8);
 	}
 
 	wptr(va: number, v: number): void {
+		const lo = va | 0;
+		const off = lo & 0xfff;
+		const slot = (lo >>> 12) & TLB_MASK;
 		const hi = Math.floor(v / 0x100000000);
-		if ((va & (PAGE_SIZE - 1)) > PAGE_SIZE - 8) {
-			this.wr(va + 7);
-			this.w32(va, v >>> 0);
-			this.w32(va + 4, hi);
+		if (this.wkey[slot] === va - off && off <= 4088) {
+			const at = this.wpa[slot]! | off;
+			this.dv.setUint32(at, v, true);
+			this.dv.setInt32(at + 4, hi, true);
 			return;
 		}
-		const pa = this.wr(va);
-		const dv = pa < RAM_CHUNK ? this.dv0 : this.ram.dvs[(pa / RAM_CHUNK) | 0]!;
-		dv.setUint32(pa % RAM_CHUNK, v >>> 0, true);
-		dv.setInt32((pa % RAM_CHUNK) + 4, hi, true);
+		const b = new DataView(new ArrayBuffer(8));
+		b.setUint32(0, v, true);
+		b.setInt32(4, hi, true);
+		this.slow_write(va, b, 8);
 	}
 
 	/**
@@ -200,10 +241,13 @@ export class KernelMemory implements GuestMemory {
 	 * map): at most `len`. Short-lived use only.
 	 */
 	view(va: number, len: number, write: boolean): Uint8Array {
-		const pa = write ? this.wr(va) : this.rd(va);
+		const pa = this.translate(va, write);
 		const d = va - this.direct;
 		const off = pa % RAM_CHUNK;
-		const room = d >= 0 && d < this.size ? RAM_CHUNK - off : PAGE_SIZE - (va & (PAGE_SIZE - 1));
+		const room =
+			d >= 0 && d < this.size
+				? Math.min(RAM_CHUNK - off, this.size - pa)
+				: PAGE_SIZE - (va & (PAGE_SIZE - 1));
 		return this.ram.u8s[(pa / RAM_CHUNK) | 0]!.subarray(off, off + Math.min(len, room));
 	}
 

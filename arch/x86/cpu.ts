@@ -358,6 +358,8 @@ export class X86Cpu implements Cpu {
 			while (!exit) {
 				if (this.tlb_gen !== arch.tlb_gen) this.flush_tlb();
 				const count = this.insn_budget === Number.POSITIVE_INFINITY ? 0 : this.budget(pc);
+				// a syscall leaves its mark where an exception would: the next fault must not count as a double one
+				vcpu.fault_done();
 				const ev = vcpu.start(pc, count);
 				if (count) this.insn_budget -= vcpu.executed(count);
 				pc = vcpu.pc;
