@@ -19,6 +19,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { BPF_KPTR_REF, BPF_KPTR_UNREF } from "../include/linux/bpf.ts";
 import * as U from "../include/uapi/linux/bpf.ts";
 import { boot } from "../kernel/boot.ts";
@@ -84,7 +85,7 @@ export function load_kallsyms(path: string): SymbolTable {
 	return {
 		addr(name) {
 			const known = by_name.get(name);
-			if (known !== undefined || !/^[a-z_]\w*$/.test(name)) return known;
+			if (known !== undefined || name === "bpf_prog_active" || !/^[a-z_]\w*$/.test(name)) return known;
 			next += 64n;
 			by_name.set(name, next);
 			return next;
@@ -155,11 +156,13 @@ function make_machine(set_dir: string): Machine {
 	kernel.bpf.jit = fake_jit;
 	const kallsyms = new Uint8Array(readFileSync(`${set_dir}/kallsyms`));
 	kernel.pseudo_files.set("/proc/kallsyms", () => kallsyms);
+	const config_gz = new Uint8Array(gzipSync(readFileSync(`${set_dir}/kconfig`)));
+	kernel.pseudo_files.set("/proc/config.gz", () => config_gz);
 	for (const fd of [0, 1, 2])
 		fd_install(kernel, fd, anon_inode_getfile(kernel, "tty", { name: "tty" }, null, 2));
 	const sys = new TaskSys(kernel, kernel.task);
 	const lib = new Libbpf(sys, {
-		print: process.argv.includes("--libbpf") ? (level, text) => level < 2 && process.stdout.write(text) : null,
+		print: process.argv.includes("--libbpf") ? (level, text) => process.stdout.write(text) : null,
 		known_kernel: true,
 	});
 	return { kernel, sys, lib, log: lib.heap.zalloc(LOG_SIZE) };
