@@ -634,7 +634,7 @@ describe("callbacks", () => {
 			log: "Unreleased reference id=",
 		},
 		{
-			name: "rejects a callback that releases its caller's reference twice over",
+			name: "rejects a callback that releases its caller's reference",
 			insns: () => [
 				...reserve(),
 				movr(R6, R0),
@@ -642,10 +642,11 @@ describe("callbacks", () => {
 				...ret0,
 				BPF_STX_MEM(BPF_DW, R10, R6, -8),
 				mov(R1, 2),
-				...func(R2, 6),
+				...func(R2, 9),
 				...fp(R3, -8),
 				mov(R4, 0),
 				call(bpf.BPF_FUNC_loop),
+				...submit(R6),
 				...ret0,
 				BPF_LDX_MEM(BPF_DW, R1, R2, 0),
 				mov(R2, 0),
