@@ -114,13 +114,14 @@ function check_struct_ops_btf_id(env: bpf_verifier_env): number {
 	return 0;
 }
 
-/** Functions marked ALLOW_ERROR_INJECTION, but for system calls; the last is the selftests' module's. */
+/** Functions marked ALLOW_ERROR_INJECTION, but for system calls; the last two are the selftests' module's. */
 const ERROR_INJECTION: ReadonlySet<string> = new Set([
 	"page_pool_alloc_pages",
 	"__filemap_add_folio",
 	"should_failslab",
 	"should_fail_alloc_page",
 	"bpf_testmod_test_read",
+	"bpf_testmod_test_write",
 ]);
 
 /** lib/error-inject.c: within_error_injection_list, by name: every system call is in it. */
