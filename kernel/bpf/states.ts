@@ -401,15 +401,7 @@ export function pop_stack(
 	const head = env.head;
 	if (head === null) return -ENOENT;
 
-	if (cur) {
-		// The popped state goes away: its frames can be taken instead of copied.
-		free_verifier_state(env, cur, false);
-		copy_outer_state(cur, head.st);
-		for (let i = 0; i <= cur.curframe; i++) {
-			cur.frame[i] = head.st.frame[i]!;
-			head.st.frame[i] = null;
-		}
-	}
+	if (cur) copy_verifier_state(env, cur, head.st);
 	if (pop_log) bpf_vlog_reset(env.log, head.log_pos);
 	if (insn_idx) insn_idx.val = head.insn_idx;
 	if (prev_insn_idx) prev_insn_idx.val = head.prev_insn_idx;
