@@ -44,6 +44,9 @@ const PF_WRITE = 2;
 const PF_USER = 4;
 const PF_INSTR = 16;
 
+/** words that a nested run saves: sixteen registers and the instruction pointer */
+const SAVED = 34;
+
 const TEXT_LO = (TEXT_START >>> 0) + 1;
 /** calls of TypeScript between looks at the clock */
 const CLOCK_CALLS = 0x4000;
@@ -72,6 +75,8 @@ export class X86Cpu implements Cpu {
 	root = 0;
 	private tlb_gen = -1;
 	private resume = 0;
+	/** registers of the runs below, one after the other */
+	private saved = new Int32Array(SAVED * 16);
 	private trace_fn: ((pc: number) => void) | null = null;
 	/** last stack page written: its address and where it lies */
 	private stack_page = Number.NaN;
@@ -181,11 +186,12 @@ export class X86Cpu implements Cpu {
 	run(addr: number, args: readonly (bigint | number)[]): bigint {
 		const { w, vcpu } = this;
 		const outer = this.depth++;
-		let saved: Int32Array | null = null;
+		const at = outer * SAVED;
 		let sp = this.stack_top;
 		if (outer) {
 			// a handler runs machine code: below the frame of its caller, whose registers must survive
-			saved = w.slice(0, 34);
+			if (at + SAVED > this.saved.length) this.grow_saved();
+			for (let i = 0; i < SAVED; i++) this.saved[at + i] = w[i]!;
 			sp = this.sp - 128;
 			sp -= sp & 15;
 		} else {
@@ -205,11 +211,17 @@ export class X86Cpu implements Cpu {
 			return BigInt.asUintN(64, this.g[RAX]!);
 		} finally {
 			this.depth--;
-			if (saved) {
+			if (outer) {
 				this.callee = callee;
-				w.set(saved);
+				for (let i = 0; i < SAVED; i++) w[i] = this.saved[at + i]!;
 			}
 		}
+	}
+
+	private grow_saved(): void {
+		const more = new Int32Array(this.saved.length * 2);
+		more.set(this.saved);
+		this.saved = more;
 	}
 
 	/** Run until the return stub is reached. */
