@@ -162,7 +162,7 @@ function make_machine(set_dir: string): Machine {
 		fd_install(kernel, fd, anon_inode_getfile(kernel, "tty", { name: "tty" }, null, 2));
 	const sys = new TaskSys(kernel, kernel.task);
 	const lib = new Libbpf(sys, {
-		print: process.argv.includes("--libbpf") ? (level, text) => process.stdout.write(text) : null,
+		print: process.argv.includes("--libbpf") ? (_level, text) => process.stdout.write(text) : null,
 		known_kernel: true,
 	});
 	return { kernel, sys, lib, log: lib.heap.zalloc(LOG_SIZE) };
@@ -339,6 +339,7 @@ function load_raw(m: Machine, r: LoadRec, want_xlated: boolean): Loaded {
 			if (map.value === 24 && map.name === "test_map") {
 				made.record = kptr_record(m.kernel);
 				made.btf = m.kernel.bpf.module_btfs.get("bpf_testmod")?.btf ?? null;
+				if (made.btf) btfmod.btf_get(made.btf);
 			}
 		}
 		const opts: bpf_prog_load_opts = {
