@@ -407,12 +407,15 @@ function load_obj(
 	path: string,
 	prog_name: string,
 	aux: ReadonlySet<string>,
+	btf_path: string | undefined,
 	g: GenRec,
 	level: number,
 	unpriv: boolean,
 	want_xlated: boolean,
 ): Loaded {
-	const obj = bpf_object__open_file(m.lib, path, { kernel_log_level: 0 });
+	const obj = bpf_object__open_file(m.lib, path, {
+		btf_custom_path: btf_path ? `${OBJS}/${btf_path}` : undefined,
+	});
 	if (typeof obj === "number") throw new Error(`open: ${obj}`);
 	try {
 		for (const p of bpf_object__programs(obj))
@@ -604,6 +607,7 @@ interface ProgRec {
 	type: number;
 	attach_type: number;
 	spec?: { valid: number; aux: number; mode: number };
+	tags?: string[];
 	g: GenRec;
 	g6: GenRec;
 	u?: GenRec;
@@ -639,6 +643,7 @@ function run_set(
 			if (g.processed < 0 && g.err) continue;
 			const level = o.stats || g6.log === undefined ? 4 : 6;
 			const path = `${OBJS}/${r.obj}.bpf.o`;
+			const btf_path = r.tags?.find((x) => x.startsWith("comment:test_btf_path="))?.slice(22);
 			if (kind === "obj" && !existsSync(path)) continue;
 			const raw: LoadRec = {
 				prog_type: r.type,
@@ -657,7 +662,7 @@ function run_set(
 				`${r.obj}/${r.prog}`,
 				() =>
 					kind === "obj"
-						? load_obj(m, path, r.prog, aux, g, level, o.unpriv, o.xlated)
+						? load_obj(m, path, r.prog, aux, btf_path, g, level, o.unpriv, o.xlated)
 						: load_raw(m, raw, o.xlated),
 				{
 					errno: -g.err,
