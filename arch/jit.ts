@@ -56,6 +56,8 @@ export interface JitProgram {
 	/** Loads and stores that need an exception table entry. */
 	readonly num_exentries: number;
 	readonly pokes: readonly JitPoke[];
+	/** bpf_jit_get_func_addr(): where a call goes; 0n: not known before the extra pass; null: nowhere. */
+	func_addr(insn: JitInsn, extra_pass: boolean): bigint | null;
 }
 
 /** An entry of the exception table: where the access stands in the image and what the handler needs. */
@@ -71,6 +73,8 @@ export interface JitImage {
 	/** Its address. */
 	readonly addr: bigint;
 	readonly code: Uint8Array;
+	/** Data behind the code that is no part of the program's length (arm64's PLT target). */
+	readonly trailer?: Uint8Array;
 	/** Byte offset of the end of each instruction; index 0 is the end of the prologue. */
 	readonly addrs: Int32Array;
 	readonly extable: readonly JitExtable[];

@@ -8,8 +8,19 @@ import { BPF_POKE_REASON_TAIL_CALL } from "../../include/linux/bpf.ts";
 import { EBUSY, EINVAL, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
 import { IS_ERR } from "../../lib/err.ts";
 import { CAP_SYS_ADMIN, capable } from "../task.ts";
-import type { bpf_jit_poke_descriptor, bpf_map, bpf_prog, exception_table_entry } from "./bpf_types.ts";
-import { bpf_jit_blind_constants, bpf_jit_prog_release_other, bpf_prog_fill_jited_linfo } from "./core.ts";
+import type {
+	bpf_insn,
+	bpf_jit_poke_descriptor,
+	bpf_map,
+	bpf_prog,
+	exception_table_entry,
+} from "./bpf_types.ts";
+import {
+	bpf_jit_blind_constants,
+	bpf_jit_get_func_addr,
+	bpf_jit_prog_release_other,
+	bpf_prog_fill_jited_linfo,
+} from "./core.ts";
 import type { ArchJit } from "./jit.ts";
 
 const BPF_MOD_CALL = 0;
@@ -85,6 +96,10 @@ export class ProgramJit implements ArchJit {
 				user_vm_start: arena.user_vm_start,
 				num_exentries: aux.num_exentries,
 				pokes,
+				func_addr: (insn, extra_pass) => {
+					const r = bpf_jit_get_func_addr(prog, insn as bpf_insn, extra_pass);
+					return typeof r === "number" ? null : r.addr;
+				},
 			},
 			(size) => this.memory.alloc(size, prog),
 			prev,
@@ -115,6 +130,7 @@ export class ProgramJit implements ArchJit {
 			data: 0,
 		}));
 		this.memory.write(image.addr, image.code);
+		if (image.trailer) this.memory.write(image.addr + BigInt(image.code.length), image.trailer);
 		this.memory.set_extable(image.addr, aux.extable);
 		this.bpf_tail_call_direct_fixup(prog);
 		bpf_prog_fill_jited_linfo(prog, image.addrs.subarray(1));
