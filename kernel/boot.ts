@@ -13,6 +13,7 @@ import type { btf } from "./bpf/btf_types.ts";
 import { register_helpers } from "./bpf/helpers.ts";
 import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
+import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";
 import { boot_vmlinux_btf } from "./bpf/vmlinux_btf.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
@@ -116,6 +117,7 @@ export function init_kernel(kernel: KernelImpl, own: KernelSymbols | null, optio
 		const b = bytes ? btf_parse_vmlinux(kernel, bytes) : boot_vmlinux_btf(kernel);
 		if (typeof b === "number") kernel.printk(`BPF: vmlinux BTF does not parse: ${b}`);
 		vmlinux = b;
+		if (typeof b !== "number") btf_register_struct_ops(b);
 		return b;
 	};
 	kernel.bpf = new BpfState(kernel, { bpf_get_btf_vmlinux: get_vmlinux, verifier_ops: verifier_ops_of });
@@ -159,6 +161,7 @@ export function load_module_btf(kernel: KernelImpl, name: string, data: Uint8Arr
 	const b = btf_parse_module(kernel, module, data);
 	if (typeof b === "number") return b;
 	kernel.bpf.module_btfs.set(name, { btf: b, module });
+	btf_register_struct_ops(b);
 	kernel.pseudo_files.set(`/sys/kernel/btf/${name}`, () => data);
 	return 0;
 }

@@ -3,6 +3,7 @@
  * The kernel object: all mutable state of one emulated kernel. Files of kernel/ get it from the plain
  * `Kernel` of the shared types through `impl()`.
  */
+import { EFAULT, ERANGE } from "../include/uapi/asm-generic/errno.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
 import type { bpf_prog } from "./bpf/bpf_types.ts";
@@ -14,6 +15,7 @@ import { Random } from "./random.ts";
 import { Rcu } from "./rcu.ts";
 import { KernelDeadlock } from "./spinlock.ts";
 import type { task_struct } from "./task.ts";
+import { task_image_free } from "./task_image.ts";
 import { VirtualTime } from "./time.ts";
 import type { RawTracepoints } from "./trace/tracepoint.ts";
 
@@ -92,6 +94,10 @@ export class KernelImpl implements Kernel {
 	readonly log: string[] = [];
 	/** trace_pipe: what bpf_trace_printk() wrote */
 	readonly trace_log: string[] = [];
+	/** CLOCK_REALTIME less CLOCK_MONOTONIC. */
+	readonly wall_offset = 1_750_000_000_000_000_000n;
+	/** ptr_key: what %p hashes pointers with */
+	readonly ptr_key: number;
 	/** The CPU that runs, its interrupt and preemption state. */
 	cpu = 0;
 	irqs_disabled = 0;
@@ -109,6 +115,7 @@ export class KernelImpl implements Kernel {
 		this.kmem = kmem;
 		this.symbols = symbols;
 		this.random = new Random(config.seed);
+		this.ptr_key = this.random.u32();
 		this.time = new VirtualTime(10_000_000_000n);
 		this.rcu = new Rcu(this, "rcu", () => this.random.u32());
 		this.rcu_tasks_trace = new Rcu(this, "rcu_tasks_trace", () => this.random.u32());
@@ -173,6 +180,7 @@ export class KernelImpl implements Kernel {
 			close_files(t.files);
 			t.mm.exit();
 		}
+		task_image_free(this, t);
 		this.tasks.delete(t.pid);
 		this.current = before === t ? t : before;
 		this.settle();
@@ -334,15 +342,27 @@ export class KernelImpl implements Kernel {
 		}
 		return Uint8Array.from(out);
 	}
-	/** mm/maccess.c: copy_from_kernel_nofault(): null when it faults. */
-	copy_from_kernel_nofault(addr: number, len: number): Uint8Array | null {
-		if (addr >= 0 && addr < 0x800000000000) return null;
+	/** mm/maccess.c: copy_from_kernel_nofault(): -ERANGE where it does not even try, -EFAULT when it faults. */
+	copy_from_kernel_nofault(addr: number, len: number): Uint8Array | number {
+		if (addr >= 0 || addr < -0x800000000000) return -ERANGE;
 		try {
 			return this.kmem.read(addr, len);
 		} catch (e) {
-			if (e instanceof GuestFault) return null;
+			if (e instanceof GuestFault) return -EFAULT;
 			throw e;
 		}
+	}
+	/** Call the body of a kernel function by its symbol. */
+	call_body(name: string, args: readonly bigint[]): bigint {
+		const body = this.bpf.bodies.get(name);
+		if (!body) {
+			this.bpf.not_ported(name);
+			return 0n;
+		}
+		const call = (addr: bigint, a: readonly bigint[]): bigint => this.call_guest(addr, a);
+		const ctx = { kernel: this, cpu: this.cpu, call };
+		const a = (i: number): bigint => args[i] ?? 0n;
+		return body(ctx, a(0), a(1), a(2), a(3), a(4));
 	}
 }
 

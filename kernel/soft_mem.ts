@@ -312,7 +312,7 @@ export class SoftMem implements Kmem {
 	private map_area(pfns: readonly number[], own: boolean): number {
 		const va = this.vmalloc_next;
 		this.vmalloc_next += (pfns.length + 1) * PAGE_SIZE; // a guard page between areas
-		pfns.forEach((pfn, i) => this.vmap_pages.set(va / PAGE_SIZE + i, pfn));
+		for (const [i, pfn] of pfns.entries()) this.vmap_pages.set(va / PAGE_SIZE + i, pfn);
 		this.vm_areas.set(va, { pages: pfns.length, own });
 		return va;
 	}

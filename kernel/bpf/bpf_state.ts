@@ -4,6 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import type { bpf_struct_ops } from "./bpf_struct_ops.ts";
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_field, btf_record, btf_struct_meta, kmodule } from "./btf_types.ts";
+import { __htab_map_lookup_elem } from "./hashtab.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
@@ -11,6 +12,7 @@ import type { bpf_link } from "./link.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 import type { bpf_ringbuf } from "./ringbuf.ts";
 import type { BpfSubsystem } from "./subsystem.ts";
+import type { bpf_async_cb } from "./timer.ts";
 import type { bpf_trampoline } from "./trampoline.ts";
 
 const INT_MAX = 0x7fffffff;
@@ -92,6 +94,16 @@ export class BpfState implements BpfSubsystem {
 	foreign_map_addr: ((name: string, ordinal: number) => bigint | undefined) | null = null;
 	/** Maps created so far: the ordinal for the function above. */
 	maps_created = 0;
+	/** bpf_timer and bpf_wq objects by address, and the timer whose callback runs. */
+	readonly asyncs: Map<number, bpf_async_cb> = new Map();
+	hrtimer_running: bpf_async_cb | null = null;
+	/** Packet access of dynptrs; net/ sets them. Errors are negative errnos. */
+	skb_load_bytes?: (skb: number, offset: number, to: number, len: number) => number;
+	skb_store_bytes?: (skb: number, offset: number, from: number, len: number, flags: bigint) => number;
+	xdp_load_bytes?: (xdp: number, offset: number, to: number, len: number) => number;
+	xdp_store_bytes?: (xdp: number, offset: number, from: number, len: number) => number;
+	/** __btf_new_fd() for helpers that hand out a module's BTF. */
+	btf_fd?: (b: btf) => number;
 	/** How special fields that need more than a store are freed, by BPF_TIMER and the like. */
 	readonly field_free: Map<number, (kernel: Kernel, rec: btf_record, field: btf_field, obj: number) => void> =
 		new Map();
@@ -113,6 +125,16 @@ export class BpfState implements BpfSubsystem {
 		const map = this.map_by_addr.get(Number(BigInt.asIntN(64, ptr)));
 		if (!map) throw new Error(`0x${ptr.toString(16)} is no map`);
 		return map;
+	}
+	/** The program behind a pointer to its aux. */
+	prog_of_aux(aux: bigint): bpf_prog {
+		const at = Number(BigInt.asIntN(64, aux));
+		for (const prog of this.prog_by_addr.values()) if (prog.aux.addr === at) return prog;
+		throw new Error(`0x${aux.toString(16)} is no program's aux`);
+	}
+	/** __htab_map_lookup_elem() */
+	htab_lookup(map: bpf_map, key: number): number {
+		return __htab_map_lookup_elem(map, key);
 	}
 	/** "not ported" for the kernel log, once a subject. */
 	not_ported(what: string): void {
