@@ -4,9 +4,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Sys } from "../include/sys.ts";
+import type { ArchJit } from "../kernel/bpf/jit.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
+import { RecordJit } from "./record_jit.ts";
 
 /** A real kernel's kallsyms. */
 export class Kallsyms {
@@ -50,16 +52,59 @@ export interface RecordKernel {
 	/** An exception went through the kernel: do not use it any more. */
 	broken: boolean;
 	/** Before a load: whose addresses the next program gets. */
-	prepare(load: RecordLoad): void;
+	prepare(load: RecordLoad, prog: string): void;
 	/** The image against the record's; null when equal. */
 	compare_jited(info: bpf_prog_info, load: RecordLoad): string | null;
+}
+
+/** Stands in for a JIT that is not there: programs count as compiled, without code. */
+const no_jit: ArchJit = {
+	bpf_int_jit_compile(prog) {
+		prog.jited = true;
+		prog.bpf_func = 0xffffffffa0000000n;
+		prog.jited_len = 1;
+		prog.image = new Uint8Array(1);
+		return prog;
+	},
+};
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+/** The image, function by function, and the line table. */
+function compare_jited(info: bpf_prog_info, load: RecordLoad): string | null {
+	const theirs = Buffer.from(load.jited!, "hex");
+	const lens = load.jited_func_lens ?? [];
+	let at = 0;
+	for (const [i, len] of lens.entries()) {
+		const mine = info.jited_prog_insns.subarray(at, at + (info.jited_func_lens[i] ?? 0));
+		const real = theirs.subarray(at, at + len);
+		if (Buffer.compare(mine, real) !== 0) {
+			let j = 0;
+			while (j < mine.length && mine[j] === real[j]) j++;
+			const from = Math.max(0, j - 8);
+			return `jited func ${i} byte ${j} (${mine.length} bytes, real ${len}): ${hex(mine.subarray(from, j))}[${hex(mine.subarray(j, j + 16))}], real [${hex(real.subarray(j, j + 16))}]`;
+		}
+		at += len;
+	}
+	if (info.jited_prog_insns.length !== theirs.length)
+		return `jited ${info.jited_prog_insns.length} bytes, real ${theirs.length}`;
+	for (const [i, addr] of (load.jited_ksyms ?? []).entries()) {
+		if (info.jited_ksyms[i] !== BigInt(`0x${addr}`))
+			return `jited ksym ${i}: ${info.jited_ksyms[i]?.toString(16)}, real ${addr}`;
+	}
+	for (const [i, [, addr]] of (load.jited_lines ?? []).entries()) {
+		if (info.jited_line_info[i] !== BigInt(`0x${addr}`))
+			return `jited line ${i}: ${info.jited_line_info[i]?.toString(16)}, real ${addr}`;
+	}
+	return null;
 }
 
 /** Boot with the files of a folder of records. */
 export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordKernel {
 	const moduleBtfs: Record<string, Uint8Array> = {};
 	for (const f of readdirSync(dir).sort()) {
-		if (f.endsWith(".btf") && f !== "vmlinux.btf") moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(join(dir, f)));
+		if (f.endsWith(".btf") && f !== "vmlinux.btf")
+			moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(join(dir, f)));
 	}
 	const kallsyms = readFileSync(join(dir, "kallsyms"));
 	const kconfig = readFileSync(join(dir, "kconfig"));
@@ -90,19 +135,13 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	kernel.pseudo_files.set("/proc/kallsyms", () => new Uint8Array(kallsyms));
 	const gz = new Uint8Array(gzipSync(kconfig));
 	kernel.pseudo_files.set("/proc/config.gz", () => gz);
-	kernel.bpf.jit ??= {
-		bpf_int_jit_compile(prog) {
-			prog.jited = true;
-			prog.bpf_func = 0xffffffffa0000000n;
-			prog.jited_len = 1;
-			return prog;
-		},
-	};
+	const jit = arch === "x86_64" ? new RecordJit(kernel) : null;
+	kernel.bpf.jit = jit ? jit.jit : no_jit;
 	const sys = mirror.newProcess();
 	return {
 		sys,
 		broken: false,
-		prepare() {},
-		compare_jited: () => null,
+		prepare: (load, prog) => jit?.prepare(load, prog),
+		compare_jited: (info, load) => (jit ? compare_jited(info, load) : "no JIT"),
 	};
 }

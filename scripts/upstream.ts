@@ -36,13 +36,24 @@ async function main(argv: string[]): Promise<number> {
 	const args = await yargs(argv)
 		.scriptName("npm run upstream --")
 		.usage("$0 [options]\n\nUpstream's selftest programs against the records of a real kernel.")
-		.option("arch", { choices: ["x86", "arm64"] as const, default: "x86" as const, describe: "Architecture of kernel, objects and records" })
-		.option("records", { type: "string", describe: "Folder of the records: ARCH/*.tar.zst, or unpacked sets" })
+		.option("arch", {
+			choices: ["x86", "arm64"] as const,
+			default: "x86" as const,
+			describe: "Architecture of kernel, objects and records",
+		})
+		.option("records", {
+			type: "string",
+			describe: "Folder of the records: ARCH/*.tar.zst, or unpacked sets",
+		})
 		.option("objects", { type: "string", describe: "Folder of the built objects" })
 		.option("only", { type: "string", describe: "Regular expression on SET/OBJECT/PROGRAM" })
 		.option("priv", { type: "boolean", default: true, describe: "The privileged loads" })
 		.option("unpriv", { type: "boolean", default: true, describe: "The loads without capabilities" })
-		.option("log", { type: "boolean", default: true, describe: "Compare whole logs (--no-log: statistics only)" })
+		.option("log", {
+			type: "boolean",
+			default: true,
+			describe: "Compare whole logs (--no-log: statistics only)",
+		})
 		.option("jit", { type: "boolean", default: true, describe: "Compare JIT images" })
 		.option("run", { type: "boolean", default: true, describe: "Run programs and compare" })
 		.option("show", { type: "boolean", default: false, describe: "Show first differences at length" })
@@ -69,7 +80,9 @@ async function main(argv: string[]): Promise<number> {
 		return 2;
 	}
 	if (!existsSync(objects)) {
-		say(`There are no objects in ${objects}: build them with npx tsx scripts/build_upstream.ts ${args.arch}.`);
+		say(
+			`There are no objects in ${objects}: build them with npx tsx scripts/build_upstream.ts ${args.arch}.`,
+		);
 		return 2;
 	}
 	const only = new RegExp(args.only ?? "");
@@ -105,7 +118,12 @@ async function main(argv: string[]): Promise<number> {
 	}
 	work.sort((a, b) => b.cost - a.cost);
 	const start = Date.now();
-	const scores = await run_all(work.map((w) => w.job), Math.max(1, args.jobs), args.timeout, say);
+	const scores = await run_all(
+		work.map((w) => w.job),
+		Math.max(1, args.jobs),
+		args.timeout,
+		say,
+	);
 	const seconds = (Date.now() - start) / 1000;
 	if (args.json) {
 		for (const s of scores) process.stdout.write(`${JSON.stringify(s)}\n`);
@@ -126,7 +144,9 @@ function report(
 	if (args.show || (args.only !== undefined && scores.length <= 3)) {
 		for (const s of scores) {
 			const verdict = s.findings.length === 0 ? pc.green("equal") : pc.red("differs");
-			const held = LEVELS.map((l) => (s.levels[l] === undefined ? "" : s.levels[l] ? pc.green(l) : pc.red(l)));
+			const held = LEVELS.map((l) =>
+				s.levels[l] === undefined ? "" : s.levels[l] ? pc.green(l) : pc.red(l),
+			);
 			out(`${pc.bold(score_name(s))}: ${verdict} [${held.filter((x) => x).join(" ")}] ${s.ms.toFixed(0)} ms`);
 			for (const f of s.findings) out(`${pc.red(f.level)}: ${f.text}\n`);
 		}
@@ -149,7 +169,12 @@ function report(
 }
 
 /** Hands the jobs out to processes; one that dies or hangs costs the program it was at. */
-function run_all(jobs: Job[], count: number, timeout: number, say: (line: string) => void): Promise<ProgScore[]> {
+function run_all(
+	jobs: Job[],
+	count: number,
+	timeout: number,
+	say: (line: string) => void,
+): Promise<ProgScore[]> {
 	const scores: ProgScore[] = [];
 	const queue = [...jobs];
 	const total = jobs.reduce((n, j) => n + j.progs.length, 0);

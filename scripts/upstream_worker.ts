@@ -5,9 +5,9 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compare_insns, compare_xlated, first_line_diff, mask_log } from "../tools/upstream/compare.ts";
-import { type LoadCase, load_case, type LoadResult, type LogBuffer } from "../tools/upstream/load_case.ts";
 import { Libbpf } from "../tools/lib/bpf/libbpf.ts";
+import { compare_insns, compare_xlated, first_line_diff, mask_log } from "../tools/upstream/compare.ts";
+import { type LoadCase, type LoadResult, type LogBuffer, load_case } from "../tools/upstream/load_case.ts";
 import type { ProgRecord, RecordLoad, RecordSet } from "../tools/upstream/records.ts";
 import { read_object } from "../tools/upstream/records.ts";
 import type { Finding, Job, JobOptions, Level, ProgScore, WorkerMessage } from "../tools/upstream/score.ts";
@@ -72,13 +72,16 @@ function score_load(
 		btf_custom_path: btf && join(objects, btf),
 		run: o.run && brief.run !== undefined,
 	};
-	m.kernel.prepare(brief);
+	m.kernel.prepare(brief, rec.prog!);
 	let got: LoadResult;
 	try {
 		got = load_case(m.lib, c, m.log, m.said);
 	} catch (e) {
 		const err = e as Error;
-		const place = err.stack?.split("\n").slice(1, o.show ? 30 : 4).join("\n");
+		const place = err.stack
+			?.split("\n")
+			.slice(1, o.show ? 30 : 4)
+			.join("\n");
 		m.kernel.broken = true;
 		return {
 			obj: rec.obj,
@@ -99,7 +102,11 @@ function score_load(
 		const dir = o.dump;
 		writeDump(dir, `${rec.obj}.${rec.prog}${unpriv ? ".u" : ""}`, got, full);
 	}
-	const plain = (text: string): string => text.replace(/0x[0-9a-f]+/g, "0xX").replace(/-?\d+/g, "N").slice(0, 110);
+	const plain = (text: string): string =>
+		text
+			.replace(/0x[0-9a-f]+/g, "0xX")
+			.replace(/-?\d+/g, "N")
+			.slice(0, 110);
 	if (brief.processed < 0 && brief.err) {
 		// user space gave up, or the kernel before its verifier
 		note("verdict", got.err !== 0 || got.open_err !== 0, () => ({
@@ -140,7 +147,9 @@ function score_load(
 		}));
 	}
 	if (brief.xlated && got.err === 0) {
-		const diff = got.info ? compare_xlated(got.info.xlated_prog_insns, Buffer.from(brief.xlated, "hex")) : "no info";
+		const diff = got.info
+			? compare_xlated(got.info.xlated_prog_insns, Buffer.from(brief.xlated, "hex"))
+			: "no info";
 		note("xlated", diff === null, () => ({ cause: plain(diff!), text: diff! }));
 	}
 	if (o.jit && brief.jited && got.err === 0) {
@@ -162,7 +171,8 @@ function compare_run(got: LoadResult, want: RecordLoad): string | null {
 	if (run.size_out !== real.size_out) return `run: size_out ${run.size_out}, real ${real.size_out}`;
 	if (run.out !== real.out) return `run: out ${run.out}, real ${real.out}`;
 	for (const [name, hex] of Object.entries(want.data ?? {})) {
-		if (run.data[name] !== undefined && run.data[name] !== hex) return `run: ${name} ${run.data[name]}, real ${hex}`;
+		if (run.data[name] !== undefined && run.data[name] !== hex)
+			return `run: ${name} ${run.data[name]}, real ${hex}`;
 	}
 	return null;
 }

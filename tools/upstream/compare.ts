@@ -45,7 +45,9 @@ export function compare_insns(
 
 /** Numbers that no two kernels share, and the kernel's own addresses. */
 export function mask_log(log: string): string {
-	return log.replace(/0xff[0-9a-f]{14}\b/g, "0xffPOINTER........").replace(/verification time \d+ usec/g, "verification time N usec");
+	return log
+		.replace(/0xff[0-9a-f]{14}\b/g, "0xffPOINTER........")
+		.replace(/verification time \d+ usec/g, "verification time N usec");
 }
 
 /** Where two texts part. */

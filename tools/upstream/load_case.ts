@@ -20,6 +20,8 @@ import {
 	BPF_MAP_TYPE_USER_RINGBUF,
 	BPF_PROG_TYPE_SYSCALL,
 } from "../../include/uapi/linux/bpf.ts";
+import { BTF_KIND_FUNC } from "../../include/uapi/linux/btf.ts";
+import { btf_is_decl_tag } from "../lib/bpf/btf.ts";
 import {
 	type bpf_map,
 	bpf_map__is_internal,
@@ -91,8 +93,6 @@ export interface LoadCase {
 	/** Names of maps and the max_entries that test_progs gives them. */
 	map_fixups: readonly (readonly [string, number])[];
 	btf_custom_path?: string | undefined;
-	/** Programs to load besides. */
-	auxiliary?: ReadonlySet<string>;
 	/** Run it after the load, as the records' kernel was asked to. */
 	run?: boolean;
 }
@@ -122,6 +122,19 @@ export interface LoadResult {
 	info: bpf_prog_info | null;
 	run: RunResult | null;
 	ms: number;
+}
+
+/** Whether a program is marked to be loaded together with the others (__auxiliary). */
+function is_auxiliary(obj: bpf_object, prog: bpf_program, unpriv: boolean): boolean {
+	const { btf } = obj;
+	const func = btf ? btf.find_by_name_kind(prog.name, BTF_KIND_FUNC) : -1;
+	if (!btf || func < 0) return false;
+	const tag = unpriv ? "comment:test_auxiliary_unpriv" : "comment:test_auxiliary";
+	for (const id of btf.ids_by_name(tag)) {
+		const t = btf.type_by_id(id)!;
+		if (btf_is_decl_tag(t) && t.type === func) return true;
+	}
+	return false;
 }
 
 /** Memory in the process for logs. */
@@ -197,10 +210,11 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 		const prog = bpf_object__find_program_by_name(obj, c.prog);
 		if (!prog) throw new Error(`${c.path} has no program ${c.prog}`);
 		for (const p of bpf_object__programs(obj))
-			bpf_program__set_autoload(p, p === prog || (c.auxiliary?.has(p.name) ?? false));
+			bpf_program__set_autoload(p, p === prog || is_auxiliary(obj, p, c.unpriv));
 		for (const [name, max] of c.map_fixups)
 			for (const map of obj.maps) if (map.name === name) bpf_map__set_max_entries(map, max);
-		for (const map of obj.maps) bpf_map__set_autocreate(map, map.autocreate && (!c.unpriv || is_unpriv_capable_map(map)));
+		for (const map of obj.maps)
+			bpf_map__set_autocreate(map, map.autocreate && (!c.unpriv || is_unpriv_capable_map(map)));
 		lib.sys.store8(log.addr, 0);
 		bpf_program__set_log_buf(prog, log.addr, log.size);
 		bpf_program__set_log_level(prog, c.level);

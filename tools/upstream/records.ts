@@ -4,7 +4,16 @@
  * kallsyms, kconfig and BTF files, and OBJ.jsonl with a line a program; a set is one such folder.
  */
 import { spawnSync } from "node:child_process";
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+	createReadStream,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { RecordMap } from "./compare.ts";
@@ -28,7 +37,14 @@ export interface RecordLoad {
 	processed: number;
 	log?: string;
 	insns?: string;
-	maps?: (RecordMap & { type: number; key: number; value: number; max: number; flags: number; extra: number })[];
+	maps?: (RecordMap & {
+		type: number;
+		key: number;
+		value: number;
+		max: number;
+		flags: number;
+		extra: number;
+	})[];
 	libbpf?: string;
 	tag?: string;
 	verified_insns?: number;
@@ -95,7 +111,9 @@ function unpack(dir: string, cache: string, say: (line: string) => void): string
 		mkdirSync(tmp);
 		const zstd = spawnSync("zstd", ["-dqf", from, "-o", `${tmp}/a.tar`], { encoding: "utf8" });
 		if (zstd.error || zstd.status !== 0) {
-			throw new Error(`cannot unpack ${from}: the command zstd is needed (${zstd.error?.message ?? zstd.stderr})`);
+			throw new Error(
+				`cannot unpack ${from}: the command zstd is needed (${zstd.error?.message ?? zstd.stderr})`,
+			);
 		}
 		const tar = spawnSync("tar", ["-xf", "a.tar"], { cwd: tmp, encoding: "utf8" });
 		if (tar.status !== 0) throw new Error(`cannot unpack ${from}: ${tar.stderr}`);
@@ -109,7 +127,12 @@ function unpack(dir: string, cache: string, say: (line: string) => void): string
  * The sets under a folder: unpacked ones, or archives as real-kernel/ARCH has them (then `cache` gets
  * what is in them). `arch` chooses a subfolder of that name where there is one.
  */
-export function find_sets(dir: string, arch: string, cache: string, say: (line: string) => void): RecordSet[] {
+export function find_sets(
+	dir: string,
+	arch: string,
+	cache: string,
+	say: (line: string) => void,
+): RecordSet[] {
 	const own = join(dir, arch);
 	const from = existsSync(own) ? own : dir;
 	const packed = readdirSync(from).some((n) => n.endsWith(".tar.zst"));

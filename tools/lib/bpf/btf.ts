@@ -371,6 +371,11 @@ export class Btf {
 		return this.by_essential.get(name) ?? [];
 	}
 
+	/** Ids of this BTF's own types of a name, in order. */
+	ids_by_name(name: string): readonly number[] {
+		return this.index().get(name) ?? [];
+	}
+
 	/** btf__find_by_name: an id or -ENOENT. */
 	find_by_name(name: string): number {
 		if (name === "void") return 0;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * JITing with another kernel's addresses: images go where the record's went, helpers are at its symbols, and
+ * what the code loads by address (maps, per-CPU data) is loaded from where that kernel had it, as read off
+ * the record's image. The result must then be its image byte for byte.
+ */
+import type { ImageAlloc, Jit, JitImage, JitInsn, JitProgram } from "../arch/jit.ts";
+import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
+import { type JitMemory, ProgramJit } from "../kernel/bpf/arch_jit.ts";
+import type { bpf_prog } from "../kernel/bpf/bpf_types.ts";
+import { koffsetof } from "../kernel/bpf/layout.ts";
+import type { KernelImpl } from "../kernel/kernel_impl.ts";
+import type { RecordLoad } from "../tools/upstream/records.ts";
+
+const LDIMM64 = 0x18;
+const PSEUDO_FUNC = 4;
+const KERNEL = 0xff00_0000_0000_0000n;
+
+interface RecordImage {
+	addr: bigint;
+	code: Buffer;
+}
+
+function record_images(load: RecordLoad): RecordImage[] {
+	const jited = Buffer.from(load.jited ?? "", "hex");
+	let at = 0;
+	return (load.jited_ksyms ?? []).map((addr, i) => {
+		const len = load.jited_func_lens?.[i] ?? 0;
+		const code = jited.subarray(at, at + len);
+		at += len;
+		return { addr: BigInt(`0x${addr}`), code };
+	});
+}
+
+/** A compiler that reads the other kernel's addresses off its image and compiles again with them. */
+class RecordCompiler implements Jit {
+	private readonly jit: Jit;
+	images: RecordImage[] = [];
+	/** Our addresses and theirs. */
+	readonly learned = new Map<bigint, bigint>();
+	constructor(jit: Jit) {
+		this.jit = jit;
+	}
+
+	compile(prog: JitProgram, alloc: ImageAlloc, prev?: JitImage): JitImage | null {
+		const first = this.jit.compile(prog, alloc, prev);
+		if (!first) return null;
+		const record = this.images.find((x) => x.addr === first.addr);
+		if (!record) return first;
+		const insns = this.substitute(prog.insns, first, record.code);
+		return insns ? this.jit.compile({ ...prog, insns }, () => first.addr, first) : first;
+	}
+
+	/** The instructions with the record's addresses in them; null when there are none. */
+	private substitute(insns: readonly JitInsn[], image: JitImage, code: Buffer): JitInsn[] | null {
+		if (image.code.length !== code.length) return null;
+		const out = [...insns];
+		let changed = false;
+		for (let i = 0; i + 1 < insns.length; i++) {
+			const lo = insns[i]!;
+			if (lo.code !== LDIMM64) continue;
+			const hi = insns[i + 1]!;
+			const ours = (BigInt(hi.imm >>> 0) << 32n) | BigInt(lo.imm >>> 0);
+			if (lo.src_reg !== PSEUDO_FUNC && ours >= KERNEL) {
+				const end = image.addrs[i + 2]!;
+				if (end >= 10 && end <= code.length) {
+					const theirs = code.readBigUInt64LE(end - 8);
+					if (theirs >= KERNEL && !this.learned.has(ours)) this.learned.set(ours, theirs);
+				}
+				const to = this.learned.get(ours);
+				if (to !== undefined) {
+					out[i] = { ...lo, imm: Number(BigInt.asIntN(32, to)) };
+					out[i + 1] = { ...hi, imm: Number(BigInt.asIntN(32, to >> 32n)) };
+					changed = true;
+				}
+			}
+			i++;
+		}
+		return changed ? out : null;
+	}
+
+	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null {
+		return this.jit.patch(ip, target, call);
+	}
+}
+
+/** Image memory that is nowhere but here. */
+class RecordMemory implements JitMemory {
+	private readonly images = new Map<bigint, Uint8Array>();
+	private next = 0xffffffffc0000000n;
+	load: RecordLoad | null = null;
+	/** Name of the program that was asked for; others in the same object are none of the record's. */
+	name = "";
+
+	alloc(size: number, prog: bpf_prog): bigint {
+		const ksym = prog.aux.name === this.name ? this.load?.jited_ksyms?.[prog.aux.func_idx] : undefined;
+		if (ksym !== undefined) return BigInt(`0x${ksym}`);
+		const addr = this.next;
+		this.next += BigInt(Math.ceil((size + 64) / 64) * 64);
+		return addr;
+	}
+	write(addr: bigint, code: Uint8Array): void {
+		for (const [base, image] of this.images) {
+			const off = Number(addr - base);
+			if (off > 0 && off + code.length <= image.length) {
+				image.set(code, off);
+				return;
+			}
+		}
+		this.images.set(addr, code.slice());
+	}
+	read(addr: bigint, len: number): Uint8Array {
+		for (const [base, image] of this.images) {
+			const off = Number(addr - base);
+			if (off >= 0 && off < image.length) return image.subarray(off, off + len);
+		}
+		return new Uint8Array(len);
+	}
+	free(addr: bigint): void {
+		this.images.delete(addr);
+	}
+	set_extable(): void {}
+}
+
+export class RecordJit {
+	private readonly compiler: RecordCompiler;
+	private readonly memory = new RecordMemory();
+	readonly jit: ProgramJit;
+
+	constructor(kernel: KernelImpl) {
+		const facts = {
+			symbol: (name: string) => kernel.symbols.addr(name),
+			offsetof: (struct: string, member: string) => koffsetof(kernel, struct, member),
+			kconfig: (name: string) => /^[ym]$/.test(kernel.config.kconfig.get(`CONFIG_${name}`) ?? ""),
+			printk: (line: string) => kernel.printk(line),
+		};
+		this.compiler = new RecordCompiler(new X86Jit(facts, kernel.config.x86));
+		this.jit = new ProgramJit(this.compiler, this.memory);
+	}
+
+	/** The next load is to get the addresses of this one. */
+	prepare(load: RecordLoad, name: string): void {
+		this.memory.load = load;
+		this.memory.name = name.slice(0, 15);
+		this.compiler.images = record_images(load);
+		this.compiler.learned.clear();
+	}
+}
