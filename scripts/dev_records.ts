@@ -14,7 +14,7 @@
  *   --libbpf  show what libbpf says
  *   --stats   load at level 4 and compare the number of processed instructions instead of the log
  *
- * REC (environment, /tmp/rec/x86) is the folder with the unpacked records, TV the test_verifier.jsonl (.zst),
+ * REC (environment, /tmp/rec/x86; arm64 when so named) is the folder with the unpacked records, TV the test_verifier.jsonl (.zst),
  * OBJS the folder of built objects. Compared are errno, log (level 6) less kernel addresses and time, and xlated.
  */
 import { spawnSync } from "node:child_process";
@@ -57,9 +57,10 @@ import { read_log } from "../tools/lib/bpf/load.ts";
 import { bpf_object__open_file } from "../tools/lib/bpf/open.ts";
 
 const REC = process.env.REC ?? "/tmp/rec/x86";
-const TV = process.env.TV ?? "/work/shared/real-kernel/x86/test_verifier.jsonl.zst";
+const MACHINE = REC.includes("arm64") ? "arm64" : "x86";
+const TV = process.env.TV ?? `/work/shared/real-kernel/${MACHINE}/test_verifier.jsonl.zst`;
 
-const OBJS = process.env.OBJS ?? `${process.env.HOME}/.cache/bpf-mirror/objs/x86/default`;
+const OBJS = process.env.OBJS ?? `${process.env.HOME}/.cache/bpf-mirror/objs/${MACHINE}/default`;
 
 /** A real kernel's kallsyms. */
 export function load_kallsyms(path: string): SymbolTable {
@@ -132,10 +133,11 @@ function make_machine(set_dir: string): Machine {
 		if (f.endsWith(".btf") && f !== "vmlinux.btf")
 			moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(`${set_dir}/${f}`));
 	const kernel = boot({
-		arch: "x86_64",
+		arch: MACHINE === "arm64" ? "arm64" : "x86_64",
 		memory: 1024 << 20,
 		config: {
 			bpf_jit_always_on: true,
+			arm64: { lse_atomics: true, bti: true, pac: true, va_bits: 52 },
 			x86: {
 				ibt: true,
 				retpoline: "off",
