@@ -82,7 +82,7 @@ export function load_kallsyms(path: string): SymbolTable {
 	// Data is not in it: what instructions of the records show, by name.
 	by_name.set("pcpu_hot", 0x2ec00n);
 	// Other data and functions of modules get addresses of their own.
-	let next = 0xffffffffc0800000n;
+	let next = MACHINE === "arm64" ? 0xffff80007c000000n : 0xffffffffc0800000n;
 	return {
 		addr(name) {
 			const known = by_name.get(name);
