@@ -280,7 +280,7 @@ export function encode_form(f: Form, ops: readonly Operand[], prefix: readonly n
 	return [...out, ...opcode, ...m.bytes, ...imm];
 }
 
-/** The shortest encoding of an instruction (the first in the manual's order among equals). Displacements of jumps count from its end. */
+/** The shortest encoding of an instruction (among equals the smallest immediate, then the first in the manual's order). Displacements of jumps count from its end. */
 export function encode(mnemonic: string, ...ops: Operand[]): Uint8Array {
 	const words = mnemonic.split(" ");
 	const name = words.pop()!;
@@ -290,13 +290,17 @@ export function encode(mnemonic: string, ...ops: Operand[]): Uint8Array {
 		return b;
 	});
 	let best: number[] | null = null;
+	let best_imm = 0;
 	for (const f of BY_MNEMONIC.get(name) ?? []) {
 		if (f.operands.length !== ops.length || !ops.every((o, i) => matches(f, i, o))) continue;
 		// nothing but another operand can give the size of a memory operand
 		if (ops.some((o) => typeof o === "object" && o.kind === "mem" && o.size === 0) && !sized(f, ops))
 			continue;
 		const bytes = encode_form(f, ops, prefix);
-		if (!best || bytes.length < best.length) best = bytes;
+		// among equals the smaller immediate, as assemblers have it
+		if (best && (bytes.length > best.length || (bytes.length === best.length && f.imm >= best_imm))) continue;
+		best = bytes;
+		best_imm = f.imm;
 	}
 	if (!best) throw new Error(`no encoding of ${mnemonic} with these operands`);
 	return Uint8Array.from(best);
