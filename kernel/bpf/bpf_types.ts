@@ -15,6 +15,7 @@ import type {
 	kmodule,
 } from "./btf_types.ts";
 import type { bpf_reg_state } from "./reg_state.ts";
+import type { bpf_trampoline } from "./trampoline.ts";
 import type { bpf_func_state, bpf_verifier_env, bpf_verifier_log } from "./verifier_types.ts";
 
 /**
@@ -323,7 +324,7 @@ export class bpf_prog_aux {
 	attach_func_name: string | null = null;
 	ctx_arg_info: bpf_ctx_arg_aux[] = [];
 	dst_prog: bpf_prog | null = null;
-	dst_trampoline: object | null = null;
+	dst_trampoline: bpf_trampoline | null = null;
 	saved_dst_prog_type = 0;
 	saved_dst_attach_type = 0;
 	verifier_zext = false;

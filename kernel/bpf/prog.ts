@@ -12,6 +12,8 @@ import { btf_put } from "./btf.ts";
 import { __bpf_free_used_btfs, bpf_prog_free_jit, bpf_prog_kallsyms_del_all } from "./core.ts";
 import { koffsetof, ksizeof, try_offsetof } from "./layout.ts";
 import { ops_of } from "./map.ts";
+import { bpf_free_kfunc_btf_tab } from "./subprogs.ts";
+import { bpf_trampoline_put } from "./trampoline.ts";
 import { bpf_map_put } from "./map_create.ts";
 
 /** struct bpf_prog_kstats */
@@ -76,6 +78,9 @@ export function bpf_prog_free(prog: bpf_prog): void {
 		bpf_free_used_maps(prog);
 		__bpf_free_used_btfs(aux.used_btfs);
 		aux.used_btfs = [];
+		bpf_free_kfunc_btf_tab(prog);
+		if (aux.dst_trampoline) bpf_trampoline_put(k, aux.dst_trampoline);
+		aux.dst_trampoline = null;
 		bpf_prog_free_jit(prog);
 		prog_image_free(prog);
 		for (const f of aux.func ?? []) if (f !== prog) prog_image_free(f);

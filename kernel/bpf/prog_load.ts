@@ -300,6 +300,8 @@ export function bpf_prog_load(
 	prog.aux.dev_bound = attr.prog_ifindex !== 0;
 	prog.aux.xdp_has_frags = (attr.prog_flags & U.BPF_F_XDP_HAS_FRAGS) !== 0;
 
+	prog.aux.created_by_uid = kernel.current.uid;
+
 	const err = read_program(kernel, prog, attr, attr_bytes, uattr);
 	if (err < 0) {
 		if (attach_btf) btf_put(attach_btf);
