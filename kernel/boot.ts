@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Making a kernel: configuration, memory, symbols, BTF, and what the subsystems hang on it. */
-import { BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
+import { BTF_KIND_DATASEC, BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
 import { BpfState } from "./bpf/bpf_state.ts";
 import {
 	btf_find_by_name_kind,
@@ -8,6 +8,7 @@ import {
 	btf_parse_vmlinux,
 	btf_resolve_size,
 	btf_type_by_id,
+	btf_type_var_secinfo,
 } from "./bpf/btf.ts";
 import type { btf } from "./bpf/btf_types.ts";
 import { register_helpers } from "./bpf/helpers.ts";
@@ -18,8 +19,9 @@ import { boot_vmlinux_btf } from "./bpf/vmlinux_btf.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
+import { type MachineKernel, MachineSymbols, machine_for } from "./machine_boot.ts";
 import { SoftMem } from "./soft_mem.ts";
-import { KernelSymbols } from "./symbols.ts";
+import { KernelSymbols, type SymbolKind } from "./symbols.ts";
 import { RawTracepoints } from "./trace/tracepoint.ts";
 
 /** Another kernel to stand in for: its symbols, types and map addresses, as a record holds them. */
@@ -50,6 +52,8 @@ export interface BootOptions {
 	kconfig?: string;
 	/** Print the kernel log to stderr. */
 	verbose?: boolean;
+	/** Without a CPU ("none") programs are interpreted; a foreign kernel never has one. */
+	cpu?: "unicorn" | "none";
 }
 
 /** The configuration of upstream's selftest kernels. */
@@ -89,7 +93,7 @@ export function parse_kconfig(text: string): Map<string, string> {
 	return out;
 }
 
-/** Boot a kernel without a CPU: it verifies, keeps maps, and interprets. */
+/** Boot a kernel: on the emulated machine, or with memory alone. */
 export function boot(options: BootOptions = {}): KernelImpl {
 	const arch = options.arch ?? "x86_64";
 	const config: KernelConfig = { ...default_config(arch), ...options.config };
@@ -99,17 +103,36 @@ export function boot(options: BootOptions = {}): KernelImpl {
 	if (options.kconfig !== undefined) config.kconfig = parse_kconfig(options.kconfig);
 
 	let kernel: KernelImpl | null = null;
-	const kmem = new SoftMem(config.memory, config.cpus, () => kernel?.cpu ?? 0);
-	const own = new KernelSymbols();
+	const cur_cpu = (): number => kernel?.cpu ?? 0;
+	let machine: MachineKernel | null = null;
+	let why = "";
+	if (!options.foreign && options.cpu !== "none") {
+		try {
+			machine = machine_for(config, cur_cpu);
+		} catch (e) {
+			if (options.cpu === "unicorn") throw e;
+			why = e instanceof Error ? e.message : String(e);
+		}
+	}
+	const soft = machine ? null : new KernelSymbols();
+	soft?.define_text("__bpf_call_base");
+	const kmem = machine?.kmem ?? new SoftMem(config.memory, config.cpus, cur_cpu);
+	const own = machine?.symbols ?? soft!;
 	kernel = new KernelImpl(config, kmem, options.foreign?.symbols ?? own);
 	kernel.verbose = options.verbose ?? false;
+	if (why) kernel.printk(`no emulated CPU, programs are interpreted: ${why}`);
 	init_kernel(kernel, own, options);
-	kernel.runner = new InterpRunner(kernel);
+	if (machine) machine.attach(kernel);
+	else kernel.runner = new InterpRunner(kernel);
 	return kernel;
 }
 
 /** What every kernel gets, whatever its memory and CPUs are. */
-export function init_kernel(kernel: KernelImpl, own: KernelSymbols | null, options: BootOptions): void {
+export function init_kernel(
+	kernel: KernelImpl,
+	own: { kind_of: (name: string) => SymbolKind | undefined },
+	options: BootOptions,
+): void {
 	const bytes = options.foreign?.vmlinuxBtf ?? options.vmlinuxBtf ?? null;
 	let vmlinux: btf | number | null = null;
 	const get_vmlinux = (): btf | number => {
@@ -124,22 +147,20 @@ export function init_kernel(kernel: KernelImpl, own: KernelSymbols | null, optio
 	kernel.tracepoints = new RawTracepoints(kernel);
 	kernel.bpf.foreign_map_addr = options.foreign?.mapAddr ?? null;
 	register_helpers(kernel);
-	if (own) {
-		own.define_text("__bpf_call_base");
-		own.kind_of = (name) => {
-			if (kernel.bpf.bodies.has(name)) return { text: true };
-			const b = get_vmlinux();
-			if (typeof b === "number") return undefined;
-			if (btf_find_by_name_kind(b, name, BTF_KIND_FUNC) > 0) return { text: true };
-			const id = btf_find_by_name_kind(b, name, BTF_KIND_VAR);
-			if (id > 0) {
-				const size = { val: 8 };
-				btf_resolve_size(b, btf_type_by_id(b, btf_type_by_id(b, id)!.type)!, size);
-				return { text: false, size: size.val };
-			}
-			return HELPER_SYMBOL.test(name) ? { text: true } : undefined;
-		};
-	}
+	own.kind_of = (name) => {
+		if (kernel.bpf.bodies.has(name)) return { text: true };
+		const b = get_vmlinux();
+		if (typeof b === "number") return undefined;
+		for (const from of [b, ...[...kernel.bpf.module_btfs.values()].map((m) => m.btf)]) {
+			if (btf_find_by_name_kind(from, name, BTF_KIND_FUNC) > 0) return { text: true };
+			const id = btf_find_by_name_kind(from, name, BTF_KIND_VAR);
+			if (id <= 0) continue;
+			const size = { val: 8 };
+			btf_resolve_size(from, btf_type_by_id(from, btf_type_by_id(from, id)!.type)!, size);
+			return { text: false, size: size.val, percpu: in_percpu_section(from, id) };
+		}
+		return HELPER_SYMBOL.test(name) ? { text: true } : undefined;
+	};
 	const modules = options.foreign?.moduleBtfs ?? options.moduleBtfs;
 	if (modules) {
 		const list =
@@ -150,6 +171,13 @@ export function init_kernel(kernel: KernelImpl, own: KernelSymbols | null, optio
 		}
 	}
 	pseudo_files(kernel, get_vmlinux);
+}
+
+/** The variable lies in .data..percpu. */
+function in_percpu_section(b: btf, var_id: number): boolean {
+	const sec = btf_find_by_name_kind(b, ".data..percpu", BTF_KIND_DATASEC);
+	if (sec <= 0) return false;
+	return btf_type_var_secinfo(btf_type_by_id(b, sec)!).some((v) => v.type === var_id);
 }
 
 /** Helpers' bodies are named so; they have an address even where the body is not ported. */
@@ -196,7 +224,7 @@ function pseudo_files(kernel: KernelImpl, get_vmlinux: () => btf | number): void
 function kallsyms(kernel: KernelImpl): string {
 	const hex = (a: bigint): string => a.toString(16).padStart(16, "0");
 	let out = "";
-	if (kernel.symbols instanceof KernelSymbols)
+	if (kernel.symbols instanceof KernelSymbols || kernel.symbols instanceof MachineSymbols)
 		for (const e of kernel.symbols.entries()) out += `${hex(e.addr)} ${e.text ? "T" : "D"} ${e.name}\n`;
 	for (const prog of kernel.bpf.ksyms) out += `${hex(prog.aux.ksym.start)} t ${prog.aux.ksym.name}\t[bpf]\n`;
 	return out;

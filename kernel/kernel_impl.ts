@@ -5,6 +5,7 @@
  */
 import { EFAULT, ERANGE } from "../include/uapi/asm-generic/errno.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
+import type { Machine } from "../mm/machine.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
 import type { bpf_prog } from "./bpf/bpf_types.ts";
 import { koffsetof, ksizeof } from "./bpf/layout.ts";
@@ -81,6 +82,8 @@ export class KernelImpl implements Kernel {
 	bpf!: BpfState;
 	tracepoints!: RawTracepoints;
 	runner: ProgRunner | null = null;
+	/** The emulated machine; null on a kernel that only verifies and interprets. */
+	machine: Machine | null = null;
 	/** bpf_get_attach_cookie() of the program that runs */
 	bpf_cookie = 0n;
 	readonly random: Random;

@@ -5,69 +5,27 @@
  * (soft_mem.ts) both serve it.
  */
 import type { GuestMemory } from "../mm/guest_memory.ts";
-import type { file } from "./file.ts";
+import type { mm_struct, vm_area_struct } from "../mm/mm_types.ts";
 
 export const PAGE_SIZE = 4096;
 export const PAGE_SHIFT = 12;
 
-export const VM_READ = 0x1;
-export const VM_WRITE = 0x2;
-export const VM_EXEC = 0x4;
-export const VM_SHARED = 0x8;
-export const VM_MAYREAD = 0x10;
-export const VM_MAYWRITE = 0x20;
-export const VM_MAYEXEC = 0x40;
-export const VM_PFNMAP = 0x400;
-export const VM_DONTCOPY = 0x20000;
-export const VM_DONTEXPAND = 0x40000;
-export const VM_MIXEDMAP = 0x10000000;
-
-/** struct vm_operations_struct */
-export interface vm_operations_struct {
-	open?(vma: vm_area_struct): void;
-	close?(vma: vm_area_struct): void;
-	/** A negative errno refuses a split. */
-	may_split?(vma: vm_area_struct, addr: number): number;
-	mremap?(vma: vm_area_struct): number;
-	/** The page for an address: its pfn (the caller takes a reference), or a negative number for SIGBUS/SIGSEGV. */
-	fault?(vma: vm_area_struct, addr: number, write: boolean): number;
-}
-
-/** struct vm_area_struct */
-export interface vm_area_struct {
-	vm_start: number;
-	vm_end: number;
-	vm_flags: number;
-	vm_pgoff: number;
-	vm_file: file | null;
-	vm_ops: vm_operations_struct | null;
-	vm_private_data: unknown;
-	readonly vm_mm: mm_struct;
-}
-
-/** struct mm_struct: a process's address space. Addresses are user addresses; errors negative errnos. */
-export interface mm_struct {
-	mmap(addr: number, len: number, prot: number, flags: number, file: file | null, off: number): number;
-	munmap(addr: number, len: number): number;
-	mprotect(addr: number, len: number, prot: number): number;
-	mremap(addr: number, oldLen: number, newLen: number, flags: number, newAddr: number): number;
-	/** vm_insert_page() and its kin: map one page frame at an address of the vma. */
-	insert_page(vma: vm_area_struct, addr: number, pfn: number): number;
-	/** zap_page_range(): forget the pages of a range; a later access faults again. */
-	zap(addr: number, len: number): void;
-	/** The bytes, or null where user space may not be read. Handles faults. */
-	read(addr: number, len: number): Uint8Array | null;
-	/** False where user space may not be written. */
-	write(addr: number, bytes: Uint8Array): boolean;
-	/** copy_from_kernel_nofault-like access without handling faults: only what is present. */
-	read_nofault(addr: number, len: number): Uint8Array | null;
-	write_nofault(addr: number, bytes: Uint8Array): boolean;
-	/** User space's own load and store: null and false are a signal. */
-	readonly fault_signal: "SIGSEGV" | "SIGBUS";
-	readonly fault_addr: number;
-	/** exit_mmap(): unmap everything. */
-	exit(): void;
-}
+export {
+	type mm_struct,
+	VM_DONTCOPY,
+	VM_DONTEXPAND,
+	VM_EXEC,
+	VM_MAYEXEC,
+	VM_MAYREAD,
+	VM_MAYWRITE,
+	VM_MIXEDMAP,
+	VM_PFNMAP,
+	VM_READ,
+	VM_SHARED,
+	VM_WRITE,
+	type vm_area_struct,
+	type vm_operations_struct,
+} from "../mm/mm_types.ts";
 
 /** Allocators of the kernel half. 0 means: no memory. */
 export interface Kmem extends GuestMemory {
@@ -102,6 +60,8 @@ export interface Kmem extends GuestMemory {
 	/** Live kmalloc() objects, for leak checks. */
 	readonly objects_in_use: number;
 	new_mm(): mm_struct;
+	/** mm/vmalloc.c: remap_vmalloc_range: show a vmalloc area's pages to user space, from page `pgoff` on. */
+	remap_vmalloc_range?(vma: vm_area_struct, addr: number, pgoff: number): number;
 	/** Kernel stacks, images and so on may not be read through here; true where a read would fault. */
 	readable(va: number, len: number): boolean;
 }

@@ -6,7 +6,7 @@
 import { EACCES, EBADF, EINVAL, ENODEV, ENOMEM } from "../include/uapi/asm-generic/errno.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { file } from "./file.ts";
-import { FMODE_READ, FMODE_WRITE } from "./file.ts";
+import { FMODE_READ, FMODE_WRITE, fput } from "./file.ts";
 import {
 	type Kmem,
 	type mm_struct,
@@ -504,10 +504,7 @@ class SoftMm implements mm_struct {
 		const f = v.vm_file;
 		if (f) {
 			v.vm_file = null;
-			if (--f.f_count === 0) {
-				for (const epi of [...f.f_ep]) epi.remove();
-				f.f_op.release?.(f);
-			}
+			fput(f as unknown as file);
 		}
 	}
 	mprotect(addr: number, len: number, prot: number): number {

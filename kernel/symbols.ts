@@ -9,7 +9,9 @@ const TEXT_START = 0xffffffff81000000n;
 const DATA_START = 0xffffffff82000000n;
 
 /** Which names are symbols: functions or data of a given size; undefined: none. */
-export type SymbolKind = { readonly text: true } | { readonly text: false; readonly size: number };
+export type SymbolKind =
+	| { readonly text: true }
+	| { readonly text: false; readonly size: number; readonly percpu: boolean };
 
 export class KernelSymbols implements SymbolTable {
 	private readonly by_name: Map<string, bigint> = new Map();

@@ -721,6 +721,10 @@ export const prog_array_map_ops: map_ops = {
 	map_poke_track: prog_array_map_poke_track,
 	map_poke_untrack: prog_array_map_poke_untrack,
 	map_poke_run: prog_array_map_poke_run,
+	prog_at: (map, key) => {
+		const ptr = key < map.max_entries ? kmem_of(map).rptr(arr(map).value + 8 * key) : 0;
+		return ptr ? prog_at(map, ptr) : null;
+	},
 	map_get_next_key: array_map_get_next_key,
 	map_lookup_elem: fd_array_map_lookup_elem,
 	map_delete_elem: fd_array_map_delete_elem,

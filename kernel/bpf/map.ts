@@ -25,6 +25,7 @@ import {
 	BPF_F_WRONLY_PROG,
 } from "../../include/uapi/linux/bpf.ts";
 import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
+import { VM_DONTDUMP, VM_DONTEXPAND } from "../../mm/mm_types.ts";
 import type { file, poll_table } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
@@ -332,6 +333,7 @@ export function remap_vmalloc_range(
 		if (err < 0) return err;
 		kaddr += PAGE_SIZE;
 	}
+	vma.vm_flags |= VM_DONTEXPAND | VM_DONTDUMP;
 	return 0;
 }
 

@@ -238,10 +238,10 @@ export function map_get_sys_perms(map: bpf_map, f: file): number {
 
 const map_vm_ops = {
 	open(vma: vm_area_struct): void {
-		if (vma.vm_flags & VM_MAYWRITE) (vma.vm_file!.private_data as bpf_map).writecnt++;
+		if (vma.vm_flags & VM_MAYWRITE) (vma.vm_private_data as bpf_map).writecnt++;
 	},
 	close(vma: vm_area_struct): void {
-		if (vma.vm_flags & VM_MAYWRITE) (vma.vm_file!.private_data as bpf_map).writecnt--;
+		if (vma.vm_flags & VM_MAYWRITE) (vma.vm_private_data as bpf_map).writecnt--;
 	},
 };
 

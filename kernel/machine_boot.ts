@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** A kernel on the emulated machine: its memory, its text with the bodies behind it, and the JIT. */
+import type { Cpu } from "../arch/arch.ts";
+import { BpfExtableEntry } from "../arch/x86/extable.ts";
+import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
+import { u64_to_addr } from "../lib/addr.ts";
+import { GFP_KERNEL } from "../mm/gfp.ts";
+import { MachineKmem } from "../mm/kmem.ts";
+import { create_machine, type Machine } from "../mm/machine.ts";
+import { MmStruct } from "../mm/mmap.ts";
+import { type JitMemory, ProgramJit } from "./bpf/arch_jit.ts";
+import type { bpf_prog } from "./bpf/bpf_types.ts";
+import { koffsetof } from "./bpf/layout.ts";
+import { BodyCaller, InterpRunner } from "./bpf/run.ts";
+import { type file, fput } from "./file.ts";
+import type { KernelConfig, SymbolTable } from "./kernel.ts";
+import type { KernelImpl, ProgRunner } from "./kernel_impl.ts";
+import type { Kmem } from "./kmem.ts";
+import type { SymbolKind } from "./symbols.ts";
+
+/** Symbols of the machine's own text and data: a function gets its stub when its address is first asked for. */
+export class MachineSymbols implements SymbolTable {
+	private readonly machine: Machine;
+	kind_of: (name: string) => SymbolKind | undefined = () => undefined;
+	/** Enters the body of a function. */
+	bodies: BodyCaller | null = null;
+	constructor(machine: Machine) {
+		this.machine = machine;
+		machine.text.define("__bpf_call_base");
+	}
+	addr(name: string): bigint | undefined {
+		const { text } = this.machine;
+		const known = text.addr(name);
+		if (known !== undefined) return known;
+		const kind = this.kind_of(name);
+		if (!kind) return undefined;
+		if (kind.text) text.define(name, (cpu: Cpu) => this.call(name, cpu));
+		else if (kind.percpu) text.add(name, this.machine.percpu.define_static(name, kind.size), kind.size);
+		else text.define_data(name, kind.size);
+		return text.addr(name);
+	}
+	lookup(addr: bigint): { name: string; offset: bigint } | undefined {
+		return this.machine.text.lookup(addr);
+	}
+	private call(name: string, cpu: Cpu): bigint {
+		return this.bodies!.call(name, cpu.arg(0), cpu.arg(1), cpu.arg(2), cpu.arg(3), cpu.arg(4));
+	}
+	entries(): { name: string; addr: bigint; text: boolean }[] {
+		const data = 0xffffffff82000000n;
+		return this.machine.text
+			.entries()
+			.map((e) => ({ name: e.name, addr: BigInt.asUintN(64, BigInt(e.addr)) }))
+			.map((e) => ({ ...e, text: e.addr >= 0xffffffff81000000n && e.addr < data }));
+	}
+}
+
+/** Images of programs in the module area, which the machine executes and may not write. */
+class ModuleMemory implements JitMemory {
+	private readonly machine: Machine;
+	private readonly owners: Map<bigint, object> = new Map();
+	constructor(machine: Machine) {
+		this.machine = machine;
+	}
+	alloc(size: number, _prog: bpf_prog): bigint | null {
+		const va = this.machine.modules.__vmalloc(size, GFP_KERNEL, { write: false, exec: true, user: false });
+		return va === 0 ? null : BigInt.asUintN(64, BigInt(va));
+	}
+	write(addr: bigint, code: Uint8Array): void {
+		this.machine.text_poke(u64_to_addr(addr), code);
+	}
+	read(addr: bigint, len: number): Uint8Array {
+		return this.machine.mem.read(u64_to_addr(addr), len);
+	}
+	free(addr: bigint): void {
+		this.set_extable(addr, []);
+		this.machine.modules.vfree(u64_to_addr(addr));
+	}
+	set_extable(addr: bigint, entries: readonly { insn: bigint; fixup: bigint }[]): void {
+		const old = this.owners.get(addr);
+		if (old) this.machine.arch.remove_extable(old);
+		this.owners.delete(addr);
+		if (entries.length === 0) return;
+		const owner = {};
+		this.owners.set(addr, owner);
+		this.machine.arch.add_extable(
+			owner,
+			entries.map((e) => new BpfExtableEntry(u64_to_addr(e.insn), Number(e.fixup))),
+		);
+	}
+}
+
+/** Programs on the emulated CPUs; those without an image go to the interpreter. */
+class MachineRunner implements ProgRunner {
+	private readonly kernel: KernelImpl;
+	private readonly machine: Machine;
+	private readonly interp: InterpRunner;
+	constructor(kernel: KernelImpl, machine: Machine) {
+		this.kernel = kernel;
+		this.machine = machine;
+		this.interp = new InterpRunner(kernel);
+	}
+	run(prog: bpf_prog, ctx: bigint): bigint {
+		if (!prog.bpf_func) return this.interp.run(prog, ctx);
+		return this.call(prog.bpf_func, [ctx]);
+	}
+	call(addr: bigint, args: readonly bigint[]): bigint {
+		const { cpu, task } = this.kernel;
+		const { arch } = this.machine;
+		if (!arch.cpus[cpu]!.busy && task.mm instanceof MmStruct) arch.switch_table(cpu, task.mm.table);
+		return this.machine.run(cpu, u64_to_addr(addr), args);
+	}
+}
+
+/** The machine under a kernel. */
+export interface MachineKernel {
+	machine: Machine;
+	kmem: Kmem;
+	symbols: MachineSymbols;
+	/** Hang JIT and runner on the kernel, once it is there. */
+	attach(kernel: KernelImpl): void;
+}
+
+/** Build the machine; throws when there is no CPU emulator. */
+export function machine_for(config: KernelConfig, cur_cpu: () => number): MachineKernel {
+	const machine = create_machine({
+		arch: config.arch,
+		cpus: config.cpus,
+		memory: config.memory,
+	});
+	const kmem = new MachineKmem(machine, {
+		cur_cpu,
+		fput: (f) => fput(f as unknown as file),
+	}) as unknown as Kmem;
+	const symbols = new MachineSymbols(machine);
+	return {
+		machine,
+		kmem,
+		symbols,
+		attach(kernel: KernelImpl): void {
+			kernel.machine = machine;
+			symbols.bodies = new BodyCaller(kernel);
+			kernel.runner = new MachineRunner(kernel, machine);
+			if (!config.bpf_jit_enable) return;
+			const facts = {
+				symbol: (name: string) => kernel.symbols.addr(name),
+				offsetof: (s: string, m: string) => koffsetof(kernel, s, m),
+				kconfig: (name: string) => ["y", "m"].includes(config.kconfig.get(`CONFIG_${name}`) ?? ""),
+				printk: (line: string) => kernel.printk(line),
+			};
+			kernel.bpf.jit = new ProgramJit(new X86Jit(facts, config.x86), new ModuleMemory(machine));
+		},
+	};
+}
