@@ -81,7 +81,14 @@ function read_mark(env: bpf_verifier_env, p: number, parent: number, flag: numbe
 	return 0;
 }
 
-/** kernel/bpf/verifier.c: mark_reg_read; `parent` is a word index, as bpf_reg_state.parent is */
+/**
+ * kernel/bpf/verifier.c: mark_reg_read; `parent` is a word index, as bpf_reg_state.parent is
+ *
+ * Whether a write screens the read off is decided by comparing addresses, and the parent of an explored
+ * state may have been freed: once its memory serves another frame, a read can be lost. Which states that
+ * hits depends on the allocator, here as in the kernel (test_cls_redirect_subprogs takes 57,581
+ * instructions on the recorded x86 kernel, 57,544 on the arm64 one and here).
+ */
 export function mark_reg_read(
 	env: bpf_verifier_env,
 	state: bpf_reg_state,
