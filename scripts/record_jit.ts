@@ -79,8 +79,16 @@ class RecordCompiler implements Jit {
 		return changed ? out : null;
 	}
 
+	/** Jumps to other programs, which have addresses of their own there: read off the record's image too. */
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null {
-		return this.jit.patch(ip, target, call);
+		if (target === null) return this.jit.patch(ip, null, call);
+		const image = this.images.find((x) => ip >= x.addr && ip + 5n <= x.addr + BigInt(x.code.length));
+		if (image && !this.learned.has(target)) {
+			const at = Number(ip - image.addr);
+			if (image.code[at] === (call ? 0xe8 : 0xe9))
+				this.learned.set(target, ip + 5n + BigInt(image.code.readInt32LE(at + 1)));
+		}
+		return this.jit.patch(ip, this.learned.get(target) ?? target, call);
 	}
 }
 
@@ -91,9 +99,11 @@ class RecordMemory implements JitMemory {
 	load: RecordLoad | null = null;
 	/** Name of the program that was asked for; others in the same object are none of the record's. */
 	name = "";
+	/** Name of the program being loaded now. */
+	loading = "";
 
 	alloc(size: number, prog: bpf_prog): bigint {
-		const ksym = prog.aux.name === this.name ? this.load?.jited_ksyms?.[prog.aux.func_idx] : undefined;
+		const ksym = this.loading === this.name ? this.load?.jited_ksyms?.[prog.aux.func_idx] : undefined;
 		if (ksym !== undefined) return BigInt(`0x${ksym}`);
 		const addr = this.next;
 		this.next += BigInt(Math.ceil((size + 64) / 64) * 64);
@@ -107,7 +117,8 @@ class RecordMemory implements JitMemory {
 				return;
 			}
 		}
-		this.images.set(addr, code.slice());
+		// Not a copy: what is patched here later shows in the program's image.
+		this.images.set(addr, code);
 	}
 	read(addr: bigint, len: number): Uint8Array {
 		for (const [base, image] of this.images) {
@@ -136,6 +147,11 @@ export class RecordJit {
 		};
 		this.compiler = new RecordCompiler(new X86Jit(facts, kernel.config.x86));
 		this.jit = new ProgramJit(this.compiler, this.memory);
+	}
+
+	/** A program of this name goes into the kernel. */
+	begin(name: string): void {
+		this.memory.loading = name;
 	}
 
 	/** The next load is to get the addresses of this one. */

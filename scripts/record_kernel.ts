@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Sys } from "../include/sys.ts";
+import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
 import type { ArchJit } from "../kernel/bpf/jit.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
@@ -138,6 +139,16 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	const jit = arch === "x86_64" ? new RecordJit(kernel) : null;
 	kernel.bpf.jit = jit ? jit.jit : no_jit;
 	const sys = mirror.newProcess();
+	// Descriptors 0 to 2 are taken in a process, by files that are no maps.
+	for (let fd = 0; fd < 3; fd++) sys.epollCreate1(0);
+	const bpf = sys.bpf.bind(sys);
+	sys.bpf = (cmd, attr, size) => {
+		if (cmd === BPF_PROG_LOAD && jit) {
+			const name = sys.load(attr + 48, 16);
+			jit.begin(Buffer.from(name.subarray(0, name.indexOf(0))).toString("latin1"));
+		}
+		return bpf(cmd, attr, size);
+	};
 	return {
 		sys,
 		broken: false,
