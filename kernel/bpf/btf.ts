@@ -11,4 +11,6 @@ export * from "./btf_ids.ts";
 export * from "./btf_kfunc.ts";
 export * from "./btf_load.ts";
 export * from "./btf_obj.ts";
+export * from "./btf_relocate.ts";
+export * from "./btf_show.ts";
 export * from "./kfunc_sets.ts";

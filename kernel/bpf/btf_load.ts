@@ -22,6 +22,7 @@ import { btf_check_type_tags, btf_parse_hdr, btf_parse_str_sec, btf_parse_type_s
 import { purge_cand_cache } from "./btf_core.ts";
 import { btf_check_and_fixup_fields, btf_parse_struct_metas } from "./btf_fields.ts";
 import { btf_get, btf_obj, btf_open_trusted, btf_put } from "./btf_obj.ts";
+import { btf_relocate } from "./btf_relocate.ts";
 import type { btf, kmodule } from "./btf_types.ts";
 import { type btf_verifier_env, CHECK_META, RESOLVE_TBD } from "./btf_verify.ts";
 import { btf_register_tables } from "./kfunc_sets.ts";
@@ -216,13 +217,23 @@ export function btf_parse_vmlinux(kernel: Kernel, data: Uint8Array): btf | numbe
  * kernel/bpf/btf.c: btf_parse_module and btf_module_notify: the BTF of a module that comes in. The caller
  * enters it into kernel.bpf.module_btfs.
  */
-export function btf_parse_module(kernel: Kernel, module: kmodule, data: Uint8Array): btf | number {
+export function btf_parse_module(
+	kernel: Kernel,
+	module: kmodule,
+	data: Uint8Array,
+	base_data: Uint8Array | null = null,
+): btf | number {
 	const vmlinux = kernel.bpf.bpf_get_btf_vmlinux();
 	if (IS_ERR(vmlinux)) return vmlinux;
 	if (!vmlinux) return -EINVAL;
-	const b = btf_open_trusted(kernel, data, module.name, vmlinux);
+	// a module built apart from the kernel brings the types it was built against, distilled
+	const base = base_data ? btf_open_trusted(kernel, base_data, ".BTF.base") : vmlinux;
+	if (typeof base === "number") return base;
+	const b = btf_open_trusted(kernel, data, module.name, base);
 	if (typeof b === "number") return b;
-	const err = btf_alloc_id(kernel, b);
+	let err = base_data ? btf_relocate(b, vmlinux) : 0;
+	if (err) return err;
+	err = btf_alloc_id(kernel, b);
 	if (err) return err;
 	b.module = module;
 	b.module_live = true;
