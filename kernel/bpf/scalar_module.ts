@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** Pages of 64 KiB in the states' memory: 1 GiB, of which only what is touched costs. */
@@ -151,8 +151,9 @@ export function build_scalar(): string {
 		throw new Error(
 			`cannot build the verifier's arithmetic (${path}); run \`npm run setup\`.\n${r.stdout}${r.stderr}`,
 		);
+	// Modules of earlier sources are of no use any more.
+	for (const n of readdirSync(CACHE)) if (/^scalar-[0-9a-f]{16}\.wasm$/.test(n)) rmSync(new URL(n, CACHE));
 	renameSync(tmp, path);
-	writeFileSync(new URL("scalar.stamp", CACHE), `${digest}\n`);
 	return path;
 }
 
