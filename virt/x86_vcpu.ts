@@ -12,24 +12,16 @@
  *     184  segs[6], ldt, tr, gdt, idt       { selector, base, limit, flags }, 24 bytes each
  *     424  cr[5]
  */
-import koffi from "koffi";
 import { type Ram, Ram as RamClass } from "./ram.ts";
+import { type EngineKind, type EngineOffsets, find_counter, find_registers, UcVcpu } from "./uc_vcpu.ts";
 import {
-	find_in_cpu,
-	type Hook,
-	SelfMemory,
-	type StopTimer,
 	UC_ARCH_X86,
-	UC_CTL_CPU_MODEL,
-	UC_CTL_TB_FLUSH,
-	UC_CTL_TB_REMOVE_CACHE,
-	UC_CTL_TLB_FLUSH,
 	UC_ERR_EXCEPTION,
 	UC_ERR_INSN_INVALID,
 	UC_MODE_64,
 	type UnicornApi,
 } from "./unicorn.ts";
-import { EV_ERROR, EV_EXCEPTION, EV_HALT, EV_SYSCALL, UnknownEngine, type Vcpu } from "./vcpu.ts";
+import { EV_ERROR, EV_EXCEPTION, EV_HALT, EV_SYSCALL, UnknownEngine } from "./vcpu.ts";
 
 /** unicorn/x86.h: register numbers */
 const REG_EFLAGS = 25;
@@ -74,55 +66,31 @@ const ENV_SIZE = 0x3000;
 const CC_OP_EFLAGS = 1;
 const CC_MASK = 0x8d5;
 
-interface Offsets {
-	/** where in the engine's structure the CPU pointer stands, and the registers in the CPU */
-	pointer_at: number;
-	env: number;
+const KIND: EngineKind = {
+	arch: UC_ARCH_X86,
+	mode: UC_MODE_64,
+	model: CPU_MODEL,
+	n_gpr: 16,
+	env_size: ENV_SIZE,
+};
+
+interface Offsets extends EngineOffsets {
 	/** in CPUX86State */
 	error_code: number;
 	old_exception: number;
-	/** in the engine's structure: instructions of a start with a count */
-	emu_counter: number;
 }
 
 /** Selector-and-mode part of the state: from hflags to the end of segs. */
 const MODE_START = ENV_HFLAGS;
 const MODE_END = ENV_SEGS + 6 * 24;
 
-export class X86Vcpu implements Vcpu {
-	private readonly api: UnicornApi;
-	/** the engine's handle */
-	readonly uc: bigint;
-	private readonly hooks: Hook[] = [];
-	private readonly scratch = new Uint8Array(32);
-	private readonly scratch_dv = new DataView(this.scratch.buffer);
-	private timer: StopTimer | null = null;
-	private armed = false;
-	private trace_hook: Hook | null = null;
-	readonly gpr: BigInt64Array;
-	readonly gpr32: Int32Array;
-	/** CPUX86State as bytes */
-	readonly env: DataView;
-	private readonly env_u8: Uint8Array;
-	private readonly off: Offsets;
-	vector = -1;
-	error = 0;
+export class X86Vcpu extends UcVcpu<Offsets> {
 	private was_syscall = false;
-	private counting = false;
-	readonly tick_ms: number;
-	private readonly counter: BigUint64Array;
 	private user_mode: Uint8Array | null = null;
 	private readonly kernel_mode: Uint8Array;
 
 	constructor(api: UnicornApi, ram: Ram, root: number, tick_ms = 250, offsets?: Offsets, cr4 = CR4_DEFAULT) {
-		this.api = api;
-		this.tick_ms = tick_ms;
-		const off = offsets ?? calibrate(api);
-		this.off = off;
-		const uc = api.open(UC_ARCH_X86, UC_MODE_64);
-		this.uc = uc;
-		this.check(api.ctl_int(uc, UC_CTL_CPU_MODEL, CPU_MODEL), "CPU model");
-		this.check(api.mem_map_ptr(uc, 0, ram.size, 7, ram.ptr), "map RAM");
+		super(api, KIND, ram, offsets ?? calibrate(api), tick_ms);
 		this.write_reg(REG_CR3, BigInt(root));
 		this.write_reg(REG_CR4, cr4);
 		this.write_msr(MSR_EFER, EFER);
@@ -130,22 +98,11 @@ export class X86Vcpu implements Vcpu {
 		this.write_msr(MSR_STAR, (0x23n << 48n) | (0x10n << 32n));
 		this.write_reg(REG_CR0, CR0);
 		this.hooks.push(
-			api.hook_intr(uc, (no) => {
-				this.vector = no;
-				api.emu_stop(uc);
-			}),
-			api.hook_syscall(uc, () => {
+			api.hook_syscall(this.uc, () => {
 				this.was_syscall = true;
-				api.emu_stop(uc);
+				api.emu_stop(this.uc);
 			}),
 		);
-		const cpu = new DataView(koffi.view(uc + BigInt(off.pointer_at), 8)).getBigUint64(0, true);
-		const buffer = koffi.view(cpu + BigInt(off.env), ENV_SIZE);
-		this.env = new DataView(buffer);
-		this.env_u8 = new Uint8Array(buffer);
-		this.gpr = new BigInt64Array(buffer, 0, 17);
-		this.gpr32 = new Int32Array(buffer, 0, 34);
-		this.counter = new BigUint64Array(koffi.view(uc + BigInt(off.emu_counter), 8));
 		this.verify(root, cr4);
 		this.kernel_mode = this.env_u8.slice(MODE_START, MODE_END);
 	}
@@ -166,45 +123,16 @@ export class X86Vcpu implements Vcpu {
 		if (!good) throw new UnknownEngine(this.api.version, "registers are not where calibration found them");
 	}
 
-	private check(err: number, what: string): void {
-		if (err) throw new Error(`Unicorn: ${what}: ${this.api.strerror(err)}`);
-	}
-
-	/** Any register by libunicorn's number (slow; for what the live state does not show). */
-	write_reg(reg: number, v: bigint): void {
-		this.scratch_dv.setBigUint64(0, BigInt.asUintN(64, v), true);
-		this.check(this.api.reg_write(this.uc, reg, this.scratch), `write register ${reg}`);
-	}
-
-	read_reg(reg: number): bigint {
-		this.scratch.fill(0);
-		this.check(this.api.reg_read(this.uc, reg, this.scratch), `read register ${reg}`);
-		return this.scratch_dv.getBigUint64(0, true);
-	}
-
 	write_msr(msr: number, v: bigint): void {
 		this.scratch_dv.setUint32(0, msr, true);
 		this.scratch_dv.setBigUint64(8, BigInt.asUintN(64, v), true);
 		this.check(this.api.reg_write(this.uc, REG_MSR, this.scratch), "write MSR");
 	}
 
-	get pc(): number {
-		return (this.gpr32[32]! >>> 0) + this.gpr32[33]! * 0x100000000;
-	}
-
-	set pc(v: number) {
-		this.gpr[16] = BigInt(v);
-	}
-
 	start(pc: number, count: number): number {
 		this.vector = -1;
 		this.was_syscall = false;
-		if (count > 0 !== this.counting) {
-			// code translated before a limit was set does not count
-			this.counting = count > 0;
-			this.flush_all_code();
-		}
-		const err = this.api.emu_start(this.uc, pc, 0, 0, count);
+		const err = this.emulate(pc, count);
 		if (this.vector >= 0) return EV_EXCEPTION;
 		if (err !== 0) {
 			if (err === UC_ERR_INSN_INVALID) {
@@ -217,12 +145,6 @@ export class X86Vcpu implements Vcpu {
 		}
 		if (this.was_syscall) return EV_SYSCALL;
 		return EV_HALT;
-	}
-
-	/** Instructions that the last start(pc, count > 0) executed. */
-	executed(count: number): number {
-		// when the limit ends a start, the one that was not executed any more is counted too
-		return Math.min(Number(this.counter[0]), count);
 	}
 
 	fault_addr(): number {
@@ -282,74 +204,9 @@ export class X86Vcpu implements Vcpu {
 		if (!this.user_mode && this.cpl === 3) this.user_mode = this.env_u8.slice(MODE_START, MODE_END);
 	}
 
-	flush_tlb(): void {
-		this.api.ctl(this.uc, UC_CTL_TLB_FLUSH);
-	}
-
-	flush_code(start: number, end: number): void {
-		// one call reaches into one page only
-		for (let at = start; at < end; ) {
-			const stop = Math.min(end, Math.floor(at / 4096) * 4096 + 4096);
-			const err = this.api.ctl_range(
-				this.uc,
-				UC_CTL_TB_REMOVE_CACHE,
-				BigInt.asUintN(64, BigInt(at)),
-				BigInt.asUintN(64, BigInt(stop)),
-			);
-			this.check(err, "drop translated code");
-			at = stop;
-		}
-	}
-
-	/** Drop all translated code. */
-	flush_all_code(): void {
-		this.api.ctl(this.uc, UC_CTL_TB_FLUSH);
-		// the TLB keeps pointing at pages as code pages
-		this.flush_tlb();
-	}
-
 	set_root(pa: number): void {
 		this.write_reg(REG_CR3, BigInt(pa));
 		this.flush_tlb();
-	}
-
-	set_trace(fn: ((pc: number) => void) | null): void {
-		if (this.trace_hook) {
-			this.api.hook_del(this.uc, this.trace_hook);
-			this.trace_hook = null;
-		}
-		if (fn) this.trace_hook = this.api.hook_code(this.uc, fn);
-		// code translated without the hook would not call it
-		this.flush_all_code();
-	}
-
-	arm(): void {
-		if (this.armed) return;
-		this.armed = true;
-		this.timer ??= this.api.stop_timer(this.uc);
-		this.timer.arm(this.tick_ms);
-		// reached only when nothing runs, since runs are synchronous: no ticks in an idle process
-		setTimeout(() => {
-			this.armed = false;
-			this.timer?.disarm();
-		}, 1000).unref();
-	}
-
-	close(): void {
-		if (this.trace_hook) this.set_trace(null);
-		const { timer, api, uc, hooks } = this;
-		const finish = () => {
-			for (const h of hooks) api.hook_del(uc, h);
-			api.close(uc);
-		};
-		this.timer = null;
-		if (!timer) {
-			finish();
-			return;
-		}
-		timer.remove();
-		// a tick may be on its way in the timer's thread: let it pass before the engine goes
-		setTimeout(finish, 50).unref();
 	}
 }
 
@@ -360,7 +217,7 @@ export class X86Vcpu implements Vcpu {
 function calibrate(api: UnicornApi): Offsets {
 	const had = api.calibrated.get("x86") as Offsets | undefined;
 	if (had) return had;
-	const place = find_registers(api);
+	const place = find_registers(api, KIND, REG_R8, 8);
 	const draft: Offsets = { ...place, error_code: 0, old_exception: 0, emu_counter: 0 };
 
 	// tables at 0x1000…0x4000; code at 0x400000 → 0x10000, data read-only at 0x401000 → 0x11000, NX at 0x402000
@@ -414,7 +271,12 @@ function calibrate(api: UnicornApi): Offsets {
 		}
 		cpu.close();
 	}
-	const emu_counter = find_counter(api, ram, draft);
+	const counting = new X86Vcpu(api, ram, 0x1000, 1000, draft, CR4_NO_SMAP);
+	const emu_counter = find_counter(api, counting, [
+		{ pc: 0x400100, n: 17 },
+		{ pc: 0x400200, n: 129 },
+	]);
+	counting.close();
 	ram.close();
 	olds = [...new Set(olds)];
 	if (codes.length !== 1 || olds.length !== 1)
@@ -422,45 +284,4 @@ function calibrate(api: UnicornApi): Offsets {
 	const found = { ...draft, error_code: codes[0]!, old_exception: olds[0]!, emu_counter };
 	api.calibrated.set("x86", found);
 	return found;
-}
-
-/** Where the engine counts the instructions of a start that has a limit. */
-function find_counter(api: UnicornApi, ram: Ram, draft: Offsets): number {
-	const cpu = new X86Vcpu(api, ram, 0x1000, 1000, draft, CR4_NO_SMAP);
-	const self = new SelfMemory();
-	try {
-		const runs: { n: number; head: Buffer | null }[] = [];
-		for (const { pc, n } of [
-			{ pc: 0x400100, n: 17 },
-			{ pc: 0x400200, n: 129 },
-		]) {
-			cpu.start(pc, 1000);
-			runs.push({ n, head: self.read(cpu.uc, 0x1000) });
-		}
-		for (let at = 0; at + 8 <= 0x1000; at += 8)
-			if (runs.every(({ n, head }) => head?.readBigUInt64LE(at) === BigInt(n))) return at;
-		throw new UnknownEngine(api.version, "the instruction counter was not found");
-	} finally {
-		self.close();
-		cpu.close();
-	}
-}
-
-function find_registers(api: UnicornApi): { pointer_at: number; env: number } {
-	const uc = api.open(UC_ARCH_X86, UC_MODE_64);
-	try {
-		api.ctl_int(uc, UC_CTL_CPU_MODEL, CPU_MODEL);
-		const at = find_in_cpu(uc, (seed) => {
-			const pattern = Buffer.alloc(64);
-			for (let i = 0; i < 8; i++) {
-				pattern.writeBigUInt64LE(BigInt(seed) * 0x1357_9bdf_0246_8a00n + BigInt(i) * 0x0101_0203n, i * 8);
-				api.reg_write(uc, REG_R8 + i, pattern.subarray(i * 8, i * 8 + 8));
-			}
-			return pattern;
-		});
-		if (!at) throw new UnknownEngine(api.version, "the CPU's registers were not found");
-		return { pointer_at: at.pointer_at, env: at.offset - 64 };
-	} finally {
-		api.close(uc);
-	}
 }
