@@ -13,6 +13,8 @@ import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
 
 const LDIMM64 = 0x18;
+const CALL = 0x85;
+const PSEUDO_CALL = 1;
 const PSEUDO_FUNC = 4;
 const KERNEL = 0xff00_0000_0000_0000n;
 
@@ -32,14 +34,33 @@ function record_images(load: RecordLoad): RecordImage[] {
 	});
 }
 
+/**
+ * Where the function that the verifier adds for exceptions went: the kernel lets it write its address into
+ * the first line of the program's own table, which it does not belong to.
+ */
+function hidden_address(load: RecordLoad): bigint | undefined {
+	const images = record_images(load);
+	for (const [, text] of load.jited_lines ?? []) {
+		const addr = BigInt(`0x${text}`);
+		if (!images.some((x) => addr >= x.addr && addr < x.addr + BigInt(x.code.length))) return addr;
+	}
+	return undefined;
+}
+
+/** Addresses that only stand in for ones that kallsyms does not have (functions and data of modules). */
+export const STAND_IN = 0xffffffffc0800000n;
+const STAND_IN_END = 0xffffffffc1000000n;
+
 /** A compiler that reads the other kernel's addresses off its image and compiles again with them. */
 class RecordCompiler implements Jit {
 	private readonly jit: Jit;
 	images: RecordImage[] = [];
 	/** Our addresses and theirs. */
 	readonly learned = new Map<bigint, bigint>();
-	constructor(jit: Jit) {
+	private readonly call_base: bigint;
+	constructor(jit: Jit, call_base: bigint) {
 		this.jit = jit;
+		this.call_base = call_base;
 	}
 
 	compile(prog: JitProgram, alloc: ImageAlloc, prev?: JitImage): JitImage | null {
@@ -56,8 +77,18 @@ class RecordCompiler implements Jit {
 		if (image.code.length !== code.length) return null;
 		const out = [...insns];
 		let changed = false;
-		for (let i = 0; i + 1 < insns.length; i++) {
+		for (let i = 0; i < insns.length; i++) {
 			const lo = insns[i]!;
+			if (lo.code === CALL && lo.src_reg !== PSEUDO_CALL) {
+				const ours = this.call_base + BigInt(lo.imm);
+				if (ours < STAND_IN || ours >= STAND_IN_END) continue;
+				const end = image.addrs[i + 1]!;
+				const theirs = image.addr + BigInt(end) + BigInt(code.readInt32LE(Math.max(0, end - 4)));
+				if (!this.learned.has(ours)) this.learned.set(ours, theirs);
+				out[i] = { ...lo, imm: Number(this.learned.get(ours)! - this.call_base) };
+				changed = true;
+				continue;
+			}
 			if (lo.code !== LDIMM64) continue;
 			const hi = insns[i + 1]!;
 			const ours = (BigInt(hi.imm >>> 0) << 32n) | BigInt(lo.imm >>> 0);
@@ -103,8 +134,12 @@ class RecordMemory implements JitMemory {
 	loading = "";
 
 	alloc(size: number, prog: bpf_prog): bigint {
-		const ksym = this.loading === this.name ? this.load?.jited_ksyms?.[prog.aux.func_idx] : undefined;
-		if (ksym !== undefined) return BigInt(`0x${ksym}`);
+		if (this.loading === this.name && this.load) {
+			const ksym = this.load.jited_ksyms?.[prog.aux.func_idx];
+			if (ksym !== undefined) return BigInt(`0x${ksym}`);
+			const hidden = hidden_address(this.load);
+			if (hidden !== undefined) return hidden;
+		}
 		const addr = this.next;
 		this.next += BigInt(Math.ceil((size + 64) / 64) * 64);
 		return addr;
@@ -145,7 +180,10 @@ export class RecordJit {
 			kconfig: (name: string) => /^[ym]$/.test(kernel.config.kconfig.get(`CONFIG_${name}`) ?? ""),
 			printk: (line: string) => kernel.printk(line),
 		};
-		this.compiler = new RecordCompiler(new X86Jit(facts, kernel.config.x86));
+		this.compiler = new RecordCompiler(
+			new X86Jit(facts, kernel.config.x86),
+			kernel.symbols.addr("__bpf_call_base") ?? 0n,
+		);
 		this.jit = new ProgramJit(this.compiler, this.memory);
 	}
 

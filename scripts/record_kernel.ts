@@ -9,7 +9,20 @@ import type { ArchJit } from "../kernel/bpf/jit.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
-import { RecordJit } from "./record_jit.ts";
+import { RecordJit, STAND_IN } from "./record_jit.ts";
+
+/**
+ * Data of the records' kernels, which their kallsyms leave out: read off images and rewritten
+ * instructions (a load of jiffies, the CPU's number, the JIT's this_cpu_off).
+ */
+const DATA: Readonly<Record<"x86_64" | "arm64", readonly (readonly [string, bigint])[]>> = {
+	x86_64: [
+		["pcpu_hot", 0x2ec00n],
+		["this_cpu_off", 0x15a50n],
+		["jiffies", 0xffffffff82407a00n],
+	],
+	arm64: [],
+};
 
 /** A real kernel's kallsyms. */
 export class Kallsyms {
@@ -34,6 +47,9 @@ export class Kallsyms {
 	addr(name: string): bigint | undefined {
 		return this.by_name.get(name);
 	}
+	define(name: string, addr: bigint): void {
+		if (!this.by_name.has(name)) this.by_name.set(name, addr);
+	}
 	lookup(addr: bigint): { name: string; offset: bigint } | undefined {
 		let lo = 0;
 		let hi = this.order.length;
@@ -54,8 +70,18 @@ export interface RecordKernel {
 	broken: boolean;
 	/** Before a load: whose addresses the next program gets. */
 	prepare(load: RecordLoad, prog: string): void;
+	/** Whether a call (by its immediate) goes to a function whose address is not known. */
+	is_stand_in(imm: number): boolean;
 	/** The image against the record's; null when equal. */
 	compare_jited(info: bpf_prog_info, load: RecordLoad): string | null;
+}
+
+/** Names in the string section of a BTF: those of functions are among them. */
+function functions_of(btf: Uint8Array): string[] {
+	const dv = new DataView(btf.buffer, btf.byteOffset, btf.byteLength);
+	const at = dv.getUint32(4, true) + dv.getUint32(16, true);
+	const text = Buffer.from(btf.buffer, btf.byteOffset + at, dv.getUint32(20, true)).toString("latin1");
+	return text.split("\0").filter((s) => /^[A-Za-z_]\w*$/.test(s));
 }
 
 /** Stands in for a JIT that is not there: programs count as compiled, without code. */
@@ -108,6 +134,15 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 			moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(join(dir, f)));
 	}
 	const kallsyms = readFileSync(join(dir, "kallsyms"));
+	const symbols = new Kallsyms(kallsyms.toString("latin1"));
+	for (const [name, addr] of DATA[arch]) symbols.define(name, addr);
+	let stand_in = STAND_IN;
+	for (const data of Object.values(moduleBtfs)) {
+		for (const name of functions_of(data)) {
+			symbols.define(name, stand_in);
+			stand_in += 16n;
+		}
+	}
 	const kconfig = readFileSync(join(dir, "kconfig"));
 	const mirror = bootMirror({
 		arch,
@@ -127,7 +162,7 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 		},
 		kconfig: kconfig.toString("latin1"),
 		foreign: {
-			symbols: new Kallsyms(kallsyms.toString("latin1")),
+			symbols,
 			vmlinuxBtf: new Uint8Array(readFileSync(join(dir, "vmlinux.btf"))),
 			moduleBtfs,
 		},
@@ -153,6 +188,10 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 		sys,
 		broken: false,
 		prepare: (load, prog) => jit?.prepare(load, prog),
+		is_stand_in: (imm) => {
+			const addr = (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm);
+			return addr >= STAND_IN && addr < stand_in;
+		},
 		compare_jited: (info, load) => (jit ? compare_jited(info, load) : "no JIT"),
 	};
 }

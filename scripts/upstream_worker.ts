@@ -148,7 +148,7 @@ function score_load(
 	}
 	if (brief.xlated && got.err === 0) {
 		const diff = got.info
-			? compare_xlated(got.info.xlated_prog_insns, Buffer.from(brief.xlated, "hex"))
+			? compare_xlated(got.info.xlated_prog_insns, Buffer.from(brief.xlated, "hex"), m.kernel.is_stand_in)
 			: "no info";
 		note("xlated", diff === null, () => ({ cause: plain(diff!), text: diff! }));
 	}

@@ -116,9 +116,14 @@ const is_kernel_address = (hi: number): boolean => hi >>> 24 === 0xff;
 
 /**
  * Rewritten instructions against a record's: map ids and kernel addresses stand for what they name, and
- * must do so in the same way throughout. Null when equal, else the first difference.
+ * must do so in the same way throughout, and so must calls to what has only a stand-in's address here.
+ * Null when equal, else the first difference.
  */
-export function compare_xlated(ours: Uint8Array, theirs: Uint8Array): string | null {
+export function compare_xlated(
+	ours: Uint8Array,
+	theirs: Uint8Array,
+	stand_in: (imm: number) => boolean,
+): string | null {
 	const a = decode(ours);
 	const b = decode(theirs);
 	const pairs = new Pairs();
@@ -143,7 +148,9 @@ export function compare_xlated(ours: Uint8Array, theirs: Uint8Array): string | n
 				continue;
 			}
 		}
-		if (x.imm !== y.imm) return different;
+		if (x.imm === y.imm) continue;
+		if (x.code !== 0x85 || !stand_in(x.imm) || !pairs.same(`call ${x.imm}`, `call ${y.imm}`))
+			return different;
 	}
 	return null;
 }

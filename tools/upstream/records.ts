@@ -89,7 +89,9 @@ function sets_in(dir: string): RecordSet[] {
 	const names = readdirSync(dir).sort();
 	const objects = names.filter((n) => n.endsWith(".jsonl")).map((n) => n.slice(0, -6));
 	if (existsSync(join(dir, "kallsyms"))) return [{ name: basename(dir), dir, objects }];
+	// deb-…: another kernel's records, to be named to be used
 	return names
+		.filter((n) => !n.startsWith("deb"))
 		.map((n) => join(dir, n))
 		.filter((p) => statSync(p).isDirectory())
 		.flatMap(sets_in);
