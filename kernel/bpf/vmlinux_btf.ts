@@ -16,7 +16,8 @@ export function builtin_vmlinux_btf(arch: ArchName): Uint8Array {
 			vmlinux_regs[arch],
 			vmlinux_context_types,
 			vmlinux_object_types,
-			vmlinux_functions,
+			// system calls are named after the architecture
+			arch === "arm64" ? vmlinux_functions.replaceAll("__x64_sys_", "__arm64_sys_") : vmlinux_functions,
 			vmlinux_variables,
 		].join("\n"),
 	);
