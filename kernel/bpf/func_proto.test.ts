@@ -13,9 +13,7 @@ import {
 import { EINVAL } from "../../include/uapi/asm-generic/errno.ts";
 import * as filter from "../../net/core/filter_proto.ts";
 import * as trace from "../trace/bpf_trace_proto.ts";
-import * as base from "./base_proto.ts";
 import type { bpf_func_proto } from "./bpf_types.ts";
-import * as cgroup from "./cgroup_proto.ts";
 import { check_func_proto } from "./func_proto.ts";
 import * as helpers from "./helpers_proto.ts";
 
@@ -23,10 +21,10 @@ const is_proto = (x: unknown): x is bpf_func_proto =>
 	typeof x === "object" && x !== null && "arg_type" in x && "ret_type" in x && "func" in x;
 
 describe("check_func_proto", () => {
-	const tables = { filter, trace, base, cgroup, helpers };
+	const tables = { filter, trace, helpers };
 	for (const [table, module] of Object.entries(tables)) {
 		const protos = Object.entries(module).filter((e): e is [string, bpf_func_proto] => is_proto(e[1]));
-		it.runIf(protos.length > 0)(`accepts every prototype of ${table} (${protos.length})`, () => {
+		it(`accepts every prototype of ${table} (${protos.length})`, () => {
 			const bad = protos.filter(([, p]) => check_func_proto(p, 0) !== 0).map(([name]) => name);
 			expect(bad).toEqual([]);
 		});
