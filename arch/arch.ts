@@ -125,8 +125,9 @@ export interface Cpu {
 
 /** State of a fault, as the kernel's handlers want it. */
 export interface Fault {
-	/** the exception: x86 vector (14 #PF, 13 #GP, …) */
+	/** the exception: x86's vector (14 #PF, 13 #GP, …), arm64's exception class (ESR_ELx.EC) */
 	readonly vector: number;
+	readonly page_fault: boolean;
 	readonly addr: number;
 	readonly pc: number;
 	readonly write: boolean;
@@ -236,6 +237,8 @@ export interface Arch {
 
 	/** Stubs without a handler of their own come here. */
 	on_call: ((cpu: Cpu, addr: number) => bigint | number | undefined) | null;
+	/** `current` as machine code sees it (x86: pcpu_hot.current_task, arm64: sp_el0). */
+	set_current(cpu: number, task: number): void;
 	/** The kernel stack a CPU enters machine code on: its top. Nested runs go on below. */
 	set_stack(cpu: number, top: number): void;
 	/** Call machine code at `addr` in kernel mode with up to six arguments; its return value. */
@@ -248,6 +251,8 @@ export interface Arch {
 	on_fault: FaultHandler | null;
 	/** Other exceptions in kernel mode (int3, ud2, …): where to go on, or null for an oops. */
 	on_trap: ((cpu: Cpu, fault: Fault) => number | null) | null;
+	/** An entry of a BPF image's table: where the access is, and the architecture's `fixup` word. */
+	bpf_extable_entry(insn: number, fixup: number): ExceptionEntry;
 	/** Exception tables, by owner (a program's image); replaced as one. */
 	add_extable(owner: object, entries: readonly ExceptionEntry[]): void;
 	remove_extable(owner: object): void;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The emulated machine with its memory management set up: what a Kernel is booted on. */
 import { type Arch, type KernelText, PROT_KERNEL } from "../arch/arch.ts";
+import { VMALLOC_PGDS } from "../arch/base_arch.ts";
 import { X86_LAYOUT } from "../arch/x86/layout.ts";
-import { VMALLOC_PGDS, X86Arch } from "../arch/x86/x86.ts";
+import { X86Arch } from "../arch/x86/x86.ts";
 import { PAGE_SIZE, Ram } from "../virt/ram.ts";
 import { __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
 import { GuestFault } from "./guest_memory.ts";
@@ -108,6 +109,8 @@ export function create_machine(config: MachineConfig): Machine {
 	const pcpu_hot = percpu.define_static("pcpu_hot", 64, 64);
 	arch.text.add("this_cpu_off", this_cpu_off, 8);
 	arch.text.add("pcpu_hot", pcpu_hot, 64);
+	arch.write_current = (cpu, task) =>
+		mem.wptr(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_CURRENT_TASK, task);
 	const m = { vmalloc, pages, arch };
 	for (let cpu = 0; cpu < config.cpus; cpu++) {
 		mem.wptr(percpu.per_cpu_ptr(this_cpu_off, cpu), arch.per_cpu_offset(cpu));
