@@ -25,6 +25,7 @@ import {
 	PTR_TO_BTF_ID,
 	PTR_TO_CTX,
 	PTR_TO_FUNC,
+	PTR_TO_MAP_KEY,
 	PTR_TO_MAP_VALUE,
 	SCALAR_VALUE,
 } from "../../include/linux/bpf.ts";
@@ -585,6 +586,12 @@ function check_css_task_iter_allowlist(env: bpf_verifier_env): boolean {
 	return in_sleepable(env);
 }
 
+/** Whether the union of a register of this type holds a map. */
+function has_map_ptr(type: number): boolean {
+	const base = base_type(type);
+	return base === CONST_PTR_TO_MAP || base === PTR_TO_MAP_VALUE || base === PTR_TO_MAP_KEY;
+}
+
 /** kernel/bpf/verifier.c: check_kfunc_args */
 export function check_kfunc_args(
 	env: bpf_verifier_env,
@@ -705,7 +712,7 @@ export function check_kfunc_args(
 						verbose(env, `pointer in R${regno} isn't map pointer\n`);
 						return -EINVAL;
 					}
-					const map_ptr = reg.type === CONST_PTR_TO_MAP ? reg.map_ptr : null;
+					const map_ptr = has_map_ptr(reg.type) ? reg.map_ptr : null;
 					if (meta.map.ptr && map_ptr && (map_ptr.record?.wq_off ?? -EINVAL) >= 0) {
 						/* map_uid tells inner maps of one outer map apart. */
 						if (meta.map.ptr !== map_ptr || meta.map.uid !== reg.map_uid) {
