@@ -76,7 +76,7 @@ struct fred_cs {
 struct fred_ss @8;
 `;
 
-/** struct pt_regs and the registers that programs see, by architecture. */
+/** struct pt_regs, the registers that programs see and what inlined helpers read of the CPU, by architecture. */
 export const vmlinux_regs: Readonly<Record<"x86_64" | "arm64", string>> = {
 	x86_64: `
 struct pt_regs {
@@ -111,6 +111,21 @@ struct pt_regs {
 	};
 };
 typedef struct pt_regs bpf_user_pt_regs_t;
+struct pcpu_hot {
+	union {
+		struct {
+			struct task_struct *current_task;
+			int preempt_count;
+			int cpu_number;
+			unsigned long top_of_stack;
+			void *hardirq_stack_ptr;
+			u16 softirq_pending;
+			bool hardirq_stack_inuse;
+		};
+		u8 pad[64];
+	};
+};
+percpu struct pcpu_hot pcpu_hot;
 `,
 	arm64: `
 struct user_pt_regs {
@@ -1267,6 +1282,7 @@ struct sk_buff {
 	union {
 		struct {
 			__u8 __pkt_type_offset[0] @0;
+			__u8 pkt_type : 3 @0;
 			__u8 ip_summed : 2 @0.5;
 			__u8 __mono_tc_offset[0] @1;
 			__u16 tc_index @6;
@@ -1292,19 +1308,36 @@ struct sk_buff {
 				__u32 mark;
 			} @4 @36;
 			__be16 protocol @48;
+			__u16 transport_header @50;
+			__u16 network_header @52;
+			__u16 mac_header @54;
 		} @56;
 	} @56 @128;
+	sk_buff_data_t tail @184;
 	sk_buff_data_t end @188;
 	unsigned char *head @192;
 	unsigned char *data @200;
+	unsigned int truesize @208;
 	refcount_t users @212;
 } @224;
+struct qdisc_skb_cb {
+	unsigned int pkt_len @0;
+	unsigned char data[20] @8;
+} @28;
+struct bpf_skb_data_end {
+	struct qdisc_skb_cb qdisc_cb @0;
+	void *data_meta @32;
+	void *data_end @40;
+} @48;
 struct xdp_buff {
 	void *data @0;
 	void *data_end @8;
 	void *data_meta @16;
+	void *data_hard_start @24;
 	struct xdp_rxq_info *rxq @32;
 	struct xdp_txq_info *txq @40;
+	u32 frame_sz @48;
+	u32 flags @52;
 } @56;
 typedef struct {
 	struct net *net;
