@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Making a kernel: configuration, memory, symbols, BTF, and what the subsystems hang on it. */
+import { gzipSync } from "node:zlib";
 import { BTF_KIND_DATASEC, BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
 import { BpfState } from "./bpf/bpf_state.ts";
 import {
@@ -16,6 +17,7 @@ import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
 import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";
 import { boot_vmlinux_btf } from "./bpf/vmlinux_btf.ts";
+import { default_kconfig } from "./kconfig.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
@@ -64,7 +66,7 @@ export function default_config(arch: ArchName): KernelConfig {
 		memory: 256 << 20,
 		seed: 1,
 		bpf_jit_enable: true,
-		bpf_jit_always_on: false,
+		bpf_jit_always_on: true,
 		bpf_jit_harden: 0,
 		unprivileged_bpf_disabled: 0,
 		kptr_restrict: 0,
@@ -79,7 +81,7 @@ export function default_config(arch: ArchName): KernelConfig {
 			clear_bhb: false,
 		},
 		arm64: { lse_atomics: true, bti: false, pac: false, va_bits: 48 },
-		kconfig: new Map(),
+		kconfig: default_kconfig(arch),
 	};
 }
 
@@ -113,6 +115,11 @@ export function boot(options: BootOptions = {}): KernelImpl {
 			if (options.cpu === "unicorn") throw e;
 			why = e instanceof Error ? e.message : String(e);
 		}
+	}
+	if (!machine) {
+		// no JIT: nothing may ask for one; a foreign kernel's programs look as its own JIT wants them
+		config.bpf_jit_always_on = options.config?.bpf_jit_always_on ?? false;
+		if (!options.foreign) config.bpf_jit_enable = options.config?.bpf_jit_enable ?? false;
 	}
 	const soft = machine ? null : new KernelSymbols();
 	soft?.define_text("__bpf_call_base");
@@ -207,6 +214,7 @@ function pseudo_files(kernel: KernelImpl, get_vmlinux: () => btf | number): void
 		files.set(`/sys/devices/system/cpu/${f}`, () => text(`${cpus}\n`));
 	files.set("/proc/kallsyms", () => text(kallsyms(kernel)));
 	files.set("/proc/config", () => text([...kernel.config.kconfig].map(([k, v]) => `${k}=${v}\n`).join("")));
+	files.set("/proc/config.gz", () => gzipSync(files.get("/proc/config")!()));
 	files.set("/proc/sys/kernel/unprivileged_bpf_disabled", () =>
 		text(`${kernel.config.unprivileged_bpf_disabled}\n`),
 	);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** One emulated kernel: everything that is mutable hangs off it. */
+import type { MessageTap } from "../lib/message_tap.ts";
 import type { GuestMemory } from "../mm/guest_memory.ts";
 import type { BpfSubsystem } from "./bpf/subsystem.ts";
 import type { task_struct } from "./task.ts";
@@ -72,4 +73,6 @@ export interface Kernel {
 	get_random_u32(): number;
 	/** One line for the kernel log (pr_warn, WARN_ON): "not ported" and internal inconsistencies land here too. */
 	printk(line: string): void;
+	/** Sees every text of the verifier's logs, where that is on. */
+	readonly message_tap?: MessageTap | undefined;
 }

@@ -108,6 +108,8 @@ export class KernelImpl implements Kernel {
 	private irq_works: (() => void)[] = [];
 	private in_work = false;
 	private idle_scheduled = false;
+	/** The loopback device and its receive queue, once a packet was made. */
+	net: { dev: number; rxq: number } | null = null;
 	/** Files under /sys and /proc that user space may read. */
 	readonly pseudo_files: Map<string, () => Uint8Array> = new Map();
 	/** Also print the kernel log to stderr. */

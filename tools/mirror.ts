@@ -4,6 +4,7 @@ import type { Sys } from "../include/sys.ts";
 import { type BootOptions, boot } from "../kernel/boot.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import { TaskSys } from "../kernel/sys.ts";
+import { net_release } from "../net/core/skb.ts";
 import type { TestKernel } from "../selftests/bpf/test_env.ts";
 
 export type MirrorArch = "x86_64" | "arm64";
@@ -49,6 +50,7 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 		traceLog: () => kernel.trace_log.splice(0),
 		leaks(): string[] {
 			kernel.settle();
+			net_release(kernel);
 			const out: string[] = [];
 			const say = (what: string, now: number, then: number): void => {
 				if (now !== then) out.push(`${what}: ${now - then} more than at boot`);

@@ -23,6 +23,7 @@ import {
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK } from "../../include/uapi/linux/bpf.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
+import { register_packet_helpers } from "../../net/core/packet_helpers.ts";
 import { KERNEL_BPFPTR } from "../bpfptr.ts";
 import { close_fd } from "../file.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
@@ -61,6 +62,7 @@ export function register_helpers(kernel: KernelImpl): void {
 	register_ringbuf_helpers(kernel);
 	register_timers(kernel);
 	register_local_objects(kernel);
+	register_packet_helpers(kernel);
 }
 
 /** kernel/bpf/helpers.c: bpf_map_*_elem, and the maps' own functions under their names */

@@ -852,6 +852,8 @@ struct sigpending {
 };
 struct task_struct {
 	void *stack @32;
+	unsigned int flags @44;
+	int recent_used_cpu @96;
 	struct sched_rt_entity rt @384;
 	const cpumask_t *cpus_ptr @1176;
 	cpumask_t *user_cpus_ptr @1184;
@@ -864,6 +866,7 @@ struct task_struct {
 	struct task_struct *parent @1632;
 	struct task_struct *group_leader @1672;
 	u64 start_time @1896;
+	u64 start_boottime @1904;
 	const struct cred *real_cred @2072;
 	char comm[16] @2096;
 	struct fs_struct *fs @2160;

@@ -1,12 +1,563 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** net/bpf/test_run.c: BPF_PROG_TEST_RUN of each program type. */
-import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
+/** net/bpf/test_run.c: BPF_PROG_TEST_RUN of each program type, on packets and contexts in guest memory. */
+import { MAX_BPF_FUNC_ARGS } from "../../include/linux/bpf.ts";
+import {
+	E2BIG,
+	EFAULT,
+	EINVAL,
+	ENODEV,
+	ENOMEM,
+	ENOSPC,
+	ENXIO,
+	EOPNOTSUPP,
+} from "../../include/uapi/asm-generic/errno.ts";
+import * as U from "../../include/uapi/linux/bpf.ts";
+import { ATTR_OFF, type bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
+import { bpf_check_uarg_tail_zero } from "../../kernel/bpf/attr.ts";
 import type { bpf_prog } from "../../kernel/bpf/bpf_types.ts";
+import { koffsetof, ksizeof, member_size } from "../../kernel/bpf/layout.ts";
+import { bpf_prog_run } from "../../kernel/bpf/prog.ts";
+import { USER_BPFPTR, u64_to_user_ptr } from "../../kernel/bpfptr.ts";
+import { impl, type KernelImpl } from "../../kernel/kernel_impl.ts";
+import {
+	build_skb,
+	ETH_HLEN,
+	eth_type_trans,
+	GuestStruct,
+	loopback_dev,
+	MAX_SKB_FRAGS,
+	NET_SKB_PAD,
+	SKB_DATA_ALIGN,
+	shinfo_size,
+	type sk_buff,
+	xdp_buff,
+} from "../core/skb.ts";
+
+const PAGE_SIZE = 4096;
+const XDP_PACKET_HEADROOM = 256;
+const TEST_XDP_MAX_BATCH = 256;
+const GSO_LEGACY_MAX_SIZE = 65536;
+const GSO_MAX_SEGS = 65535;
 
 /** bpf_prog_ops.test_run */
 export type test_run_fn = (prog: bpf_prog, attr: bpf_attr, uattr: number) => number;
 
 /** The test_run of a program type; undefined: -ENOTSUPP. */
-export function test_run_of(_prog_type: number): test_run_fn | undefined {
-	return undefined;
+export function test_run_of(prog_type: number): test_run_fn | undefined {
+	switch (prog_type) {
+		case U.BPF_PROG_TYPE_SOCKET_FILTER:
+		case U.BPF_PROG_TYPE_SCHED_CLS:
+		case U.BPF_PROG_TYPE_SCHED_ACT:
+		case U.BPF_PROG_TYPE_CGROUP_SKB:
+		case U.BPF_PROG_TYPE_LWT_IN:
+		case U.BPF_PROG_TYPE_LWT_OUT:
+		case U.BPF_PROG_TYPE_LWT_XMIT:
+		case U.BPF_PROG_TYPE_LWT_SEG6LOCAL:
+			return bpf_prog_test_run_skb;
+		case U.BPF_PROG_TYPE_XDP:
+			return bpf_prog_test_run_xdp;
+		case U.BPF_PROG_TYPE_RAW_TRACEPOINT:
+		case U.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE:
+			return bpf_prog_test_run_raw_tp;
+		case U.BPF_PROG_TYPE_TRACING:
+			return bpf_prog_test_run_tracing;
+		case U.BPF_PROG_TYPE_SYSCALL:
+			return bpf_prog_test_run_syscall;
+		case U.BPF_PROG_TYPE_FLOW_DISSECTOR:
+		case U.BPF_PROG_TYPE_SK_LOOKUP:
+		case U.BPF_PROG_TYPE_STRUCT_OPS:
+		case U.BPF_PROG_TYPE_NETFILTER:
+			return (prog) => {
+				impl(prog.kernel).bpf.not_ported(`test runs of program type ${prog_type}`);
+				return -EOPNOTSUPP;
+			};
+		default:
+			return undefined;
+	}
+}
+
+/** memdup_user(): a copy in kernel memory, or a negative errno between -4095 and -1. */
+function memdup_user(k: KernelImpl, addr: number, size: number): number {
+	const at = k.kmem.kzalloc(size);
+	if (!at) return -ENOMEM;
+	const bytes = k.copy_from_user(addr, size);
+	if (!bytes) {
+		k.kmem.kfree(at);
+		return -EFAULT;
+	}
+	k.kmem.write(at, bytes);
+	return at;
+}
+
+function failed(ptr: number): boolean {
+	return ptr < 0 && ptr > -4096;
+}
+
+/** net/bpf/test_run.c: bpf_test_run: `repeat` times; the duration is the mean of the virtual time it took. */
+function bpf_test_run(prog: bpf_prog, ctx: number, repeat: number): { retval: number; duration: number } {
+	const k = impl(prog.kernel);
+	const n = repeat || 1;
+	let retval = 0;
+	k.rcu.read_lock();
+	const begin = k.time.now;
+	try {
+		for (let i = 0; i < n; i++) retval = Number(bpf_prog_run(prog, ctx) & 0xffffffffn);
+	} finally {
+		k.rcu.read_unlock();
+	}
+	return { retval, duration: Number((k.time.now - begin) / BigInt(n)) };
+}
+
+/** trace_bpf_test_finish() */
+function finish(k: KernelImpl, err: number): number {
+	if (k.tracepoints.enabled("bpf_test_finish")) {
+		const at = k.kmem.kzalloc(8);
+		k.kmem.w32(at, err);
+		k.tracepoints.fire("bpf_test_finish", [BigInt.asUintN(64, BigInt(at))]);
+		k.kmem.kfree(at);
+	}
+	return err;
+}
+
+/** net/bpf/test_run.c: bpf_test_finish; `frags` are the packet's further pieces. */
+function bpf_test_finish(
+	k: KernelImpl,
+	attr: bpf_attr,
+	uattr: number,
+	data: number,
+	frags: { addr: number; size: number }[],
+	size: number,
+	run: { retval: number; duration: number },
+): number {
+	const data_out = u64_to_user_ptr(attr.test_data_out);
+	let err = -EFAULT;
+	let copy_size = size;
+	if (attr.test_data_size_out && copy_size > attr.test_data_size_out) {
+		copy_size = attr.test_data_size_out;
+		err = -ENOSPC;
+	}
+	const body = (): number => {
+		if (data_out) {
+			const frags_size = frags.reduce((s, f) => s + f.size, 0);
+			const len = copy_size - frags_size;
+			if (len < 0) return -ENOSPC;
+			if (!k.copy_to_user(data_out, k.kmem.read(data, len))) return err;
+			let offset = len;
+			for (const f of frags) {
+				if (offset >= copy_size) {
+					err = -ENOSPC;
+					break;
+				}
+				const n = Math.min(copy_size - offset, f.size);
+				if (!k.copy_to_user(data_out + offset, k.kmem.read(f.addr, n))) return err;
+				offset += n;
+			}
+		}
+		if (!k.put_user32(uattr + ATTR_OFF.test_data_size_out, size)) return err;
+		if (!k.put_user32(uattr + ATTR_OFF.test_retval, run.retval)) return err;
+		if (!k.put_user32(uattr + ATTR_OFF.test_duration, run.duration)) return err;
+		return err === -ENOSPC ? err : 0;
+	};
+	return finish(k, body());
+}
+
+/** net/bpf/test_run.c: bpf_test_init: the packet's buffer, or a negative errno; `total` is its size. */
+function bpf_test_init(
+	k: KernelImpl,
+	attr: bpf_attr,
+	user_size: number,
+	size: number,
+	headroom: number,
+	tailroom: number,
+): { data: number; total: number } | number {
+	if (user_size > PAGE_SIZE - headroom - tailroom) return -EINVAL;
+	const total = SKB_DATA_ALIGN(size) + headroom + tailroom;
+	const data = k.kmem.kzalloc(total);
+	if (!data) return -ENOMEM;
+	const bytes = k.copy_from_user(u64_to_user_ptr(attr.test_data_in), user_size);
+	if (!bytes) {
+		k.kmem.kfree(data);
+		return -EFAULT;
+	}
+	k.kmem.write(data + headroom, bytes);
+	return { data, total };
+}
+
+/** net/bpf/test_run.c: bpf_ctx_init: the context's bytes, null when there are none, or a negative errno. */
+function bpf_ctx_init(k: KernelImpl, attr: bpf_attr, max_size: number): Uint8Array | null | number {
+	const data_in = u64_to_user_ptr(attr.test_ctx_in);
+	const data_out = u64_to_user_ptr(attr.test_ctx_out);
+	if (!data_in && !data_out) return null;
+	const data = new Uint8Array(max_size);
+	if (data_in) {
+		const err = bpf_check_uarg_tail_zero(k, USER_BPFPTR(data_in), max_size, attr.test_ctx_size_in);
+		if (err) return err;
+		const bytes = k.copy_from_user(data_in, Math.min(max_size, attr.test_ctx_size_in));
+		if (!bytes) return -EFAULT;
+		data.set(bytes);
+	}
+	return data;
+}
+
+/** net/bpf/test_run.c: bpf_ctx_finish */
+function bpf_ctx_finish(k: KernelImpl, attr: bpf_attr, uattr: number, data: Uint8Array | null): number {
+	const data_out = u64_to_user_ptr(attr.test_ctx_out);
+	if (!data || !data_out) return 0;
+	let err = -EFAULT;
+	let copy_size = data.length;
+	if (copy_size > attr.test_ctx_size_out) {
+		copy_size = attr.test_ctx_size_out;
+		err = -ENOSPC;
+	}
+	if (!k.copy_to_user(data_out, data.subarray(0, copy_size))) return err;
+	if (!k.put_user32(uattr + ATTR_OFF.test_ctx_size_out, data.length)) return err;
+	return err === -ENOSPC ? err : 0;
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_raw_tp */
+function bpf_prog_test_run_raw_tp(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
+	const k = impl(prog.kernel);
+	const ctx_size_in = attr.test_ctx_size_in;
+	const cpu = attr.test_cpu | 0;
+	const on_cpu = (attr.test_flags & U.BPF_F_TEST_RUN_ON_CPU) !== 0;
+	if (
+		attr.test_data_in ||
+		attr.test_data_out ||
+		attr.test_ctx_out ||
+		attr.test_duration ||
+		attr.test_repeat ||
+		attr.test_batch_size
+	)
+		return -EINVAL;
+	if (ctx_size_in < prog.aux.max_ctx_offset || ctx_size_in > MAX_BPF_FUNC_ARGS * 8) return -EINVAL;
+	if (!on_cpu && cpu !== 0) return -EINVAL;
+	let ctx = 0;
+	if (ctx_size_in) {
+		ctx = memdup_user(k, u64_to_user_ptr(attr.test_ctx_in), ctx_size_in);
+		if (failed(ctx)) return ctx;
+	}
+	const before = k.cpu;
+	try {
+		if (on_cpu && cpu !== before) {
+			if (cpu < 0 || cpu >= k.config.cpus) return -ENXIO;
+			k.cpu = cpu;
+		}
+		const { retval } = bpf_test_run(prog, ctx, 1);
+		return k.put_user32(uattr + ATTR_OFF.test_retval, retval) ? 0 : -EFAULT;
+	} finally {
+		k.cpu = before;
+		if (ctx) k.kmem.kfree(ctx);
+	}
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_tracing: the functions called have nothing attached to them. */
+function bpf_prog_test_run_tracing(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
+	const k = impl(prog.kernel);
+	if (attr.test_flags || attr.test_cpu || attr.test_batch_size) return -EINVAL;
+	let retval = 0;
+	switch (prog.expected_attach_type) {
+		case U.BPF_TRACE_FENTRY:
+		case U.BPF_TRACE_FEXIT:
+			break;
+		case U.BPF_MODIFY_RETURN:
+			// bpf_modify_return_test() and its kin: 4 and 29, each changing what it was given
+			retval = (2 << 16) | 33;
+			break;
+		default:
+			return finish(k, -EFAULT);
+	}
+	return finish(k, k.put_user32(uattr + ATTR_OFF.test_retval, retval) ? 0 : -EFAULT);
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_syscall */
+function bpf_prog_test_run_syscall(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
+	const k = impl(prog.kernel);
+	const ctx_size_in = attr.test_ctx_size_in;
+	if (
+		attr.test_data_in ||
+		attr.test_data_out ||
+		attr.test_ctx_out ||
+		attr.test_duration ||
+		attr.test_repeat ||
+		attr.test_flags ||
+		attr.test_batch_size
+	)
+		return -EINVAL;
+	if (ctx_size_in < prog.aux.max_ctx_offset || ctx_size_in > 0xffff) return -EINVAL;
+	const ctx_in = u64_to_user_ptr(attr.test_ctx_in);
+	let ctx = 0;
+	if (ctx_size_in) {
+		ctx = memdup_user(k, ctx_in, ctx_size_in);
+		if (failed(ctx)) return ctx;
+	}
+	try {
+		k.rcu_tasks_trace.read_lock();
+		let retval: number;
+		try {
+			retval = Number(bpf_prog_run(prog, ctx) & 0xffffffffn);
+		} finally {
+			k.rcu_tasks_trace.read_unlock();
+		}
+		if (!k.put_user32(uattr + ATTR_OFF.test_retval, retval)) return -EFAULT;
+		if (ctx_size_in && !k.copy_to_user(ctx_in, k.kmem.read(ctx, ctx_size_in))) return -EFAULT;
+		return 0;
+	} finally {
+		if (ctx) k.kmem.kfree(ctx);
+	}
+}
+
+// ---- packets
+
+/** A field of struct __sk_buff in the context's bytes. */
+function __skb(k: KernelImpl, ctx: Uint8Array): (field: string) => number {
+	const dv = new DataView(ctx.buffer, ctx.byteOffset);
+	return (field) => dv.getUint32(koffsetof(k, "__sk_buff", field), true);
+}
+
+/** net/bpf/test_run.c: convert___skb_to_skb */
+function convert___skb_to_skb(k: KernelImpl, skb: sk_buff, ctx: Uint8Array | null): number {
+	if (!ctx) return 0;
+	const off = (f: string): number => koffsetof(k, "__sk_buff", f);
+	const end = (f: string): number => off(f) + member_size(k, "__sk_buff", f);
+	const zero = (from: number, to: number): boolean => ctx.subarray(from, to).every((b) => b === 0);
+	if (
+		!zero(0, off("mark")) ||
+		!zero(end("mark"), off("priority")) ||
+		!zero(end("ifindex"), off("cb")) ||
+		!zero(end("cb"), off("tstamp")) ||
+		!zero(end("gso_segs"), off("gso_size")) ||
+		!zero(end("gso_size"), off("hwtstamp")) ||
+		!zero(end("hwtstamp"), ctx.length)
+	)
+		return -EINVAL;
+	const dv = new DataView(ctx.buffer, ctx.byteOffset);
+	const f = __skb(k, ctx);
+	skb.set32("mark", f("mark"));
+	skb.set32("priority", f("priority"));
+	skb.set32("skb_iif", f("ingress_ifindex"));
+	skb.set64("tstamp", dv.getBigUint64(off("tstamp"), true));
+	const cb = new GuestStruct(k, "qdisc_skb_cb", skb.at("cb"));
+	k.kmem.write(cb.at("data"), ctx.subarray(off("cb"), off("cb") + 20));
+	const wire_len = f("wire_len");
+	if (wire_len === 0) cb.set32("pkt_len", skb.len);
+	else {
+		if (wire_len < skb.len || wire_len > GSO_LEGACY_MAX_SIZE) return -EINVAL;
+		cb.set32("pkt_len", wire_len);
+	}
+	if (f("gso_segs") > GSO_MAX_SEGS) return -EINVAL;
+	skb.shinfo.set16("gso_segs", f("gso_segs"));
+	skb.shinfo.set16("gso_size", f("gso_size") & 0xffff);
+	skb.shinfo.set64("hwtstamps.hwtstamp", dv.getBigUint64(off("hwtstamp"), true));
+	return 0;
+}
+
+/** net/bpf/test_run.c: convert_skb_to___skb */
+function convert_skb_to___skb(k: KernelImpl, skb: sk_buff, ctx: Uint8Array | null): void {
+	if (!ctx) return;
+	const dv = new DataView(ctx.buffer, ctx.byteOffset);
+	const off = (f: string): number => koffsetof(k, "__sk_buff", f);
+	const cb = new GuestStruct(k, "qdisc_skb_cb", skb.at("cb"));
+	dv.setUint32(off("mark"), skb.u32("mark"), true);
+	dv.setUint32(off("priority"), skb.u32("priority"), true);
+	dv.setUint32(off("ingress_ifindex"), skb.u32("skb_iif"), true);
+	dv.setUint32(off("ifindex"), 1, true);
+	dv.setBigUint64(off("tstamp"), skb.u64("tstamp"), true);
+	ctx.set(k.kmem.read(cb.at("data"), 20), off("cb"));
+	dv.setUint32(off("wire_len"), cb.u32("pkt_len"), true);
+	dv.setUint32(off("gso_segs"), skb.shinfo.u16("gso_segs"), true);
+	dv.setBigUint64(off("hwtstamp"), skb.shinfo.u64("hwtstamps.hwtstamp"), true);
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_skb */
+function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
+	const k = impl(prog.kernel);
+	const { kmem } = k;
+	const size = attr.test_data_size_in;
+	if (
+		attr.test_flags & ~U.BPF_F_TEST_SKB_CHECKSUM_COMPLETE ||
+		attr.test_cpu ||
+		attr.test_batch_size ||
+		size < ETH_HLEN
+	)
+		return -EINVAL;
+	const buf = bpf_test_init(k, attr, size, size, NET_SKB_PAD, shinfo_size(k));
+	if (typeof buf === "number") return buf;
+	const ctx = bpf_ctx_init(k, attr, ksizeof(k, "__sk_buff"));
+	if (typeof ctx === "number") {
+		kmem.kfree(buf.data);
+		return ctx;
+	}
+	let is_l2 = false;
+	let is_direct_pkt_access = false;
+	switch (prog.type) {
+		case U.BPF_PROG_TYPE_SCHED_CLS:
+		case U.BPF_PROG_TYPE_SCHED_ACT:
+			is_l2 = true;
+			is_direct_pkt_access = true;
+			break;
+		case U.BPF_PROG_TYPE_LWT_IN:
+		case U.BPF_PROG_TYPE_LWT_OUT:
+		case U.BPF_PROG_TYPE_LWT_XMIT:
+			is_direct_pkt_access = true;
+			break;
+	}
+	const sk_addr = kmem.kzalloc(ksizeof(k, "sock"));
+	const skb = build_skb(k, buf.data, buf.total);
+	const free = (ret: number): number => {
+		if (skb) {
+			kmem.kfree(skb.head);
+			kmem.kfree(skb.addr);
+		}
+		if (sk_addr) kmem.kfree(sk_addr);
+		return ret;
+	};
+	if (!skb || !sk_addr) return free(-ENOMEM);
+	const sk = new GuestStruct(k, "sock", sk_addr);
+	skb.setptr("sk", sk_addr);
+	skb.data = buf.data + NET_SKB_PAD;
+	skb.set32("tail", NET_SKB_PAD + size);
+	skb.len = size;
+	const { dev } = loopback_dev(k);
+	if (ctx && __skb(k, ctx)("ifindex") > 1) return free(-ENODEV);
+	const protocol = eth_type_trans(k, skb, dev);
+	skb.set16("protocol", protocol);
+	skb.set16("network_header", skb.data - skb.head);
+	const family = (v: number): void => {
+		if (sk.has("__sk_common.skc_family")) sk.set16("__sk_common.skc_family", v);
+	};
+	if (protocol === 0x0008) {
+		if (skb.headlen < 20) return free(-EINVAL);
+		family(2);
+		if (sk.has("__sk_common.skc_rcv_saddr")) {
+			sk.set32("__sk_common.skc_rcv_saddr", kmem.r32(skb.data + 12));
+			sk.set32("__sk_common.skc_daddr", kmem.r32(skb.data + 16));
+		}
+	} else if (protocol === 0xdd86) {
+		if (skb.headlen < 40) return free(-EINVAL);
+		family(10);
+		if (sk.has("__sk_common.skc_v6_rcv_saddr")) {
+			kmem.copy(sk.at("__sk_common.skc_v6_rcv_saddr"), skb.data + 8, 16);
+			kmem.copy(sk.at("__sk_common.skc_v6_daddr"), skb.data + 24, 16);
+		}
+	}
+	if (is_l2) skb.push(ETH_HLEN);
+	if (is_direct_pkt_access) skb.compute_data_pointers();
+	let ret = convert___skb_to_skb(k, skb, ctx);
+	if (ret) return free(ret);
+	// a socket filter or cgroup program gets its packet's ends from bpf_prog_run_save_cb and its kin
+	if (!is_direct_pkt_access && prog.type === U.BPF_PROG_TYPE_CGROUP_SKB) skb.compute_data_pointers();
+	const run = bpf_test_run(prog, skb.addr, attr.test_repeat);
+	if (!is_l2) {
+		skb.push(ETH_HLEN);
+		kmem.fill(skb.data, ETH_HLEN, 0);
+	}
+	convert_skb_to___skb(k, skb, ctx);
+	ret = bpf_test_finish(k, attr, uattr, skb.data, [], skb.headlen, run);
+	if (!ret) ret = bpf_ctx_finish(k, attr, uattr, ctx);
+	return free(ret);
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_xdp */
+function bpf_prog_test_run_xdp(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
+	const k = impl(prog.kernel);
+	const { kmem } = k;
+	const do_live = (attr.test_flags & U.BPF_F_TEST_XDP_LIVE_FRAMES) !== 0;
+	const tailroom = shinfo_size(k);
+	let headroom = XDP_PACKET_HEADROOM;
+	let linear_sz = attr.test_data_size_in;
+	if (prog.expected_attach_type === U.BPF_XDP_DEVMAP || prog.expected_attach_type === U.BPF_XDP_CPUMAP)
+		return -EINVAL;
+	if (attr.test_flags & ~U.BPF_F_TEST_XDP_LIVE_FRAMES) return -EINVAL;
+	if (prog.aux.dev_bound) return -EINVAL;
+	if (do_live) {
+		if (attr.test_batch_size > TEST_XDP_MAX_BATCH) return -E2BIG;
+	} else if (attr.test_batch_size) return -EINVAL;
+	const ctx = bpf_ctx_init(k, attr, ksizeof(k, "xdp_md"));
+	if (typeof ctx === "number") return ctx;
+	const md = ctx ? new DataView(ctx.buffer, ctx.byteOffset) : null;
+	const mdoff = (f: string): number => koffsetof(k, "xdp_md", f);
+	const mdf = (f: string): number => md!.getUint32(mdoff(f), true);
+	let meta_sz = 0;
+	if (md) {
+		if (
+			mdf("data_meta") ||
+			mdf("data_end") > attr.test_data_size_in ||
+			mdf("data") > mdf("data_end") ||
+			(do_live && (attr.test_data_out || attr.test_ctx_out))
+		)
+			return -EINVAL;
+		meta_sz = mdf("data");
+		if (meta_sz & 3 || meta_sz > 255 || meta_sz > headroom - ksizeof(k, "xdp_frame")) return -EINVAL;
+		headroom -= meta_sz;
+		linear_sz = mdf("data_end");
+	}
+	const max_linear_sz = PAGE_SIZE - headroom - tailroom;
+	linear_sz = Math.min(linear_sz, max_linear_sz);
+	if (do_live && attr.test_data_size_in > linear_sz) return -EINVAL;
+	if ((attr.test_data_size_in - meta_sz) >>> 0 < ETH_HLEN) return -EINVAL;
+	if (do_live) {
+		k.bpf.not_ported("BPF_F_TEST_XDP_LIVE_FRAMES");
+		return -EOPNOTSUPP;
+	}
+	const buf = bpf_test_init(k, attr, linear_sz, max_linear_sz, headroom, tailroom);
+	if (typeof buf === "number") return buf;
+	const addr = kmem.kzalloc(ksizeof(k, "xdp_buff"));
+	const frag_pages: number[] = [];
+	const free = (ret: number): number => {
+		for (const pfn of frag_pages) kmem.put_page(pfn);
+		kmem.kfree(buf.data);
+		if (addr) kmem.kfree(addr);
+		return ret;
+	};
+	if (!addr) return free(-ENOMEM);
+	const xdp = new xdp_buff(k, addr);
+	const { rxq } = loopback_dev(k);
+	xdp.set32("frame_sz", PAGE_SIZE);
+	xdp.setptr("rxq", rxq);
+	xdp.setptr("data_hard_start", buf.data);
+	xdp.setptr("data", buf.data + headroom);
+	xdp.setptr("data_end", buf.data + headroom + linear_sz);
+	xdp.setptr("data_meta", buf.data + headroom);
+	if (md) {
+		if (mdf("egress_ifindex") !== 0) return free(-EINVAL);
+		if (!mdf("ingress_ifindex") && mdf("rx_queue_index")) return free(-EINVAL);
+		if (mdf("ingress_ifindex")) {
+			if (mdf("ingress_ifindex") !== 1) return free(-ENODEV);
+			if (mdf("rx_queue_index") >= 1) return free(-EINVAL);
+		}
+		xdp.setptr("data", xdp.ptr("data_meta") + meta_sz);
+	}
+	let size = linear_sz;
+	const { sinfo } = xdp;
+	let nr_frags = 0;
+	while (size < attr.test_data_size_in) {
+		if (nr_frags === MAX_SKB_FRAGS) return free(-ENOMEM);
+		const pfn = kmem.alloc_page();
+		if (pfn < 0) return free(-ENOMEM);
+		frag_pages.push(pfn);
+		const n = Math.min(attr.test_data_size_in - size, PAGE_SIZE);
+		const frag = new GuestStruct(k, "skb_frag", sinfo.at("frags") + nr_frags * ksizeof(k, "skb_frag"));
+		frag.setptr("netmem", kmem.page_address(pfn));
+		frag.set32("len", n);
+		frag.set32("offset", 0);
+		sinfo.set8("nr_frags", ++nr_frags);
+		const bytes = k.copy_from_user(u64_to_user_ptr(attr.test_data_in) + size, n);
+		if (!bytes) return free(-EFAULT);
+		kmem.write(kmem.page_address(pfn), bytes);
+		sinfo.set32("xdp_frags_size", sinfo.u32("xdp_frags_size") + n);
+		size += n;
+	}
+	if (nr_frags) xdp.set32("flags", xdp.u32("flags") | 1);
+	const run = bpf_test_run(prog, xdp.addr, attr.test_repeat);
+	if (md) {
+		md.setUint32(mdoff("data"), xdp.ptr("data") - xdp.ptr("data_meta"), true);
+		md.setUint32(mdoff("data_end"), xdp.ptr("data_end") - xdp.ptr("data_meta"), true);
+	}
+	const frags: { addr: number; size: number }[] = [];
+	for (let i = 0; i < xdp.nr_frags; i++) frags.push(xdp.frag(i));
+	const frags_size = frags.reduce((s, f) => s + f.size, 0);
+	size = xdp.ptr("data_end") - xdp.ptr("data_meta") + frags_size;
+	let ret = bpf_test_finish(k, attr, uattr, xdp.ptr("data_meta"), frags, size, run);
+	if (!ret) ret = bpf_ctx_finish(k, attr, uattr, ctx);
+	return free(ret);
 }
