@@ -5,6 +5,7 @@ import { conformanceCommand } from "./cmd_conformance.ts";
 import { runCommand } from "./cmd_run.ts";
 import { testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
+import { veristatCommand } from "./cmd_veristat.ts";
 
 /** Run a command line; returns the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -17,6 +18,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.usage("$0 <command>\n\nThe Linux v6.12 BPF subsystem, in your terminal.")
 		.command(testProgsCommand(done))
 		.command(testVerifierCommand(done))
+		.command(veristatCommand(done))
 		.command(runCommand(done))
 		.command(conformanceCommand(done))
 		.demandCommand(1, "Which command? See --help.")
