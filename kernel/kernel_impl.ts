@@ -3,7 +3,9 @@
  * The kernel object: all mutable state of one emulated kernel. Files of kernel/ get it from the plain
  * `Kernel` of the shared types through `impl()`.
  */
+
 import { EFAULT, ERANGE } from "../include/uapi/asm-generic/errno.ts";
+import { openMessageTap } from "../lib/message_tap.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { Machine } from "../mm/machine.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
@@ -87,6 +89,7 @@ export class KernelImpl implements Kernel {
 	/** bpf_get_attach_cookie() of the program that runs */
 	bpf_cookie = 0n;
 	readonly random: Random;
+	readonly message_tap = openMessageTap();
 	readonly time: VirtualTime;
 	readonly rcu: Rcu;
 	readonly rcu_tasks_trace: Rcu;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from "vitest";
+import { openMessageTap } from "../../lib/message_tap.ts";
 import { btf_kind, type btf_obj, btf_parse_bytes } from "./btf.ts";
 import { type RawBtfTest, raw_btf_tests, type Word } from "./btf_raw_tests.ts";
 import { bpf_vlog_finalize, new_verifier_log } from "./log.ts";
@@ -36,10 +37,12 @@ function blob(test: RawBtfTest): Uint8Array {
 	return new Uint8Array(out);
 }
 
+const tap = openMessageTap();
+
 /** Parse with a log of level 2; what it says comes too. */
 function load(data: Uint8Array): { btf: btf_obj | number; log: string } {
 	const buf = new Uint8Array(1 << 20);
-	const log = new_verifier_log();
+	const log = new_verifier_log(tap);
 	log.level = 2;
 	log.len_total = buf.length;
 	log.ubuf = {

@@ -106,7 +106,7 @@ function finalize_log(kernel: Kernel, log: bpf_verifier_log, uattr: bpfptr_t, ua
 /** kernel/bpf/btf.c: btf_parse: what BPF_BTF_LOAD loads */
 function btf_parse(kernel: Kernel, attr: bpf_attr, uattr: bpfptr_t, uattr_size: number): btf | number {
 	if (attr.btf_size > BTF_MAX_SIZE) return -E2BIG;
-	const log = new_verifier_log();
+	const log = new_verifier_log(kernel.message_tap);
 	// the user could ask for a level but give no buffer: then only the size of the log is told
 	const err = bpf_vlog_init(
 		log,

@@ -75,6 +75,7 @@ import {
 import { EFAULT, EINVAL, ENOSPC } from "../../include/uapi/asm-generic/errno.ts";
 import { __MAX_BPF_REG } from "../../include/uapi/linux/bpf.ts";
 import type { Ref } from "../../lib/err.ts";
+import type { MessageTap } from "../../lib/message_tap.ts";
 import type { bpf_line_info } from "./bpf_types.ts";
 import { btf_name_by_offset, btf_type_by_id } from "./btf.ts";
 import type { btf } from "./btf_types.ts";
@@ -89,8 +90,9 @@ const PENDING_SIZE = 1 << 16;
 const ITER_PREFIX_LEN = 9;
 
 /** A log that discards everything, to be set up by bpf_vlog_init(). */
-export function new_verifier_log(): bpf_verifier_log {
+export function new_verifier_log(tap?: MessageTap): bpf_verifier_log {
 	return {
+		tap,
 		start_pos: 0,
 		end_pos: 0,
 		level: 0,
@@ -201,6 +203,7 @@ function emit(log: bpf_verifier_log, text: string): void {
 
 /** kernel/bpf/log.c: bpf_verifier_vlog; a message is cut at what the kernel's buffer holds */
 export function bpf_verifier_vlog(log: bpf_verifier_log, text: string): void {
+	log.tap?.(text);
 	emit(log, text.length >= BPF_VERIFIER_TMP_LOG_SIZE ? text.slice(0, BPF_VERIFIER_TMP_LOG_SIZE - 1) : text);
 }
 

@@ -717,7 +717,7 @@ function alloc_env(
 		insn_hist: [],
 		cur_hist_ent: null,
 		prev_linfo: null,
-		log: new_verifier_log(),
+		log: new_verifier_log(kernel.message_tap),
 		subprog_info: [],
 		cfg: { insn_state: new Int32Array(0), insn_stack: new Int32Array(0), cur_stack: 0 },
 		bt: {

@@ -3,6 +3,7 @@
  * The structures of include/linux/bpf_verifier.h. Register and stack states lie in linear memory
  * (reg_state.ts, heap.ts); what is around them are ordinary objects with the kernel's field names.
  */
+import type { MessageTap } from "../../lib/message_tap.ts";
 import type { Kernel } from "../kernel.ts";
 import type { bpf_insn, bpf_line_info, bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_field, btf_mod_pair, btf_struct_meta, btf_type, kmodule } from "./btf_types.ts";
@@ -26,6 +27,8 @@ export interface bpf_verifier_log {
 	pending_len?: number;
 	/** Where BPF_LOG_KERNEL writes. */
 	printk?: (line: string) => void;
+	/** Sees every text (lib/message_tap.ts). */
+	tap?: MessageTap | undefined;
 }
 
 /** The user's log buffer, seen through copy_to_user / copy_from_user. */
