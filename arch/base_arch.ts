@@ -72,7 +72,7 @@ export abstract class BaseArch implements Arch {
 		this.layout = layout;
 		this.format = format;
 		this.api = load_unicorn(opts.unicorn);
-		this.kernel_table = new FourLevelTable(ram, pages, format, null);
+		this.kernel_table = new FourLevelTable(ram, pages, format, true, null);
 		this.made = new Array<AnyCpu | null>(opts.cpus).fill(null);
 		this.stacks = new Array<number>(opts.cpus).fill(0);
 		this.currents = new Array<number>(opts.cpus).fill(0);
@@ -122,7 +122,7 @@ export abstract class BaseArch implements Arch {
 	new_user_table(): PageTable | null {
 		try {
 			const share = this.format.shared_root ? this.kernel_table : null;
-			return new FourLevelTable(this.ram, this.pages, this.format, share);
+			return new FourLevelTable(this.ram, this.pages, this.format, false, share);
 		} catch (e) {
 			if (e instanceof RangeError) return null;
 			throw e;

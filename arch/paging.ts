@@ -27,7 +27,7 @@ export interface PteFormat {
 	is_large(lo: number): boolean;
 	/** WALK_WRITE | WALK_USER | WALK_EXEC of a page's entry */
 	rights(lo: number, hi: number): number;
-	/** user tables contain the kernel's half (one root for both) */
+	/** user tables contain the kernel's half (one root for both); else each root has 48 bits of its own */
 	readonly shared_root: boolean;
 }
 
@@ -51,12 +51,22 @@ export class FourLevelTable implements PageTable {
 	private readonly pages: TablePages;
 	private readonly fmt: PteFormat;
 	private readonly u0: Uint32Array;
+	/** addresses that these tables translate at all */
+	private readonly min: number;
+	private readonly end: number;
 	walk_flags = 0;
 	/** table pages in use, the root included */
 	nr_tables = 0;
 
-	/** `share`: tables whose kernel half (the upper 256 entries) the new ones get. */
-	constructor(ram: Ram, pages: TablePages, fmt: PteFormat, share: FourLevelTable | null) {
+	/** `kernel`: the tables of the kernel's half. `share`: tables whose kernel half (the upper 256 entries) the new ones get. */
+	constructor(ram: Ram, pages: TablePages, fmt: PteFormat, kernel: boolean, share: FourLevelTable | null) {
+		if (fmt.shared_root) {
+			this.min = -(2 ** 47);
+			this.end = 2 ** 47;
+		} else {
+			this.min = kernel ? -(2 ** 48) : 0;
+			this.end = kernel ? 0 : 2 ** 48;
+		}
 		this.fmt = fmt;
 		this.ram = ram;
 		this.pages = pages;
@@ -157,6 +167,7 @@ export class FourLevelTable implements PageTable {
 	}
 
 	walk_pa(va: number): number {
+		if (va < this.min || va >= this.end) return -1;
 		let table = this.root;
 		for (let l = 4; ; l--) {
 			const e = table + index(va, l) * 8;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The emulated machine with its memory management set up: what a Kernel is booted on. */
 import { type Arch, type KernelText, PROT_KERNEL } from "../arch/arch.ts";
+import { Arm64Arch } from "../arch/arm64/arm64.ts";
+import { ARM64_LAYOUT } from "../arch/arm64/layout.ts";
 import { VMALLOC_PGDS } from "../arch/base_arch.ts";
 import { X86_LAYOUT } from "../arch/x86/layout.ts";
 import { X86Arch } from "../arch/x86/x86.ts";
@@ -82,19 +84,35 @@ export function free_thread_stack(m: { vmalloc: Vmalloc; pages: PageAllocator },
 	for (const pfn of area.pages) m.pages.__free_page(pfn);
 }
 
+/** Static percpu variables that machine code reaches through gs (arch/x86/include/asm/percpu.h, current.h). */
+function setup_x86_percpu(arch: X86Arch, percpu: Percpu, mem: KernelMemory, tops: readonly number[]): void {
+	const this_cpu_off = percpu.define_static("this_cpu_off", 8);
+	const pcpu_hot = percpu.define_static("pcpu_hot", 64, 64);
+	arch.text.add("this_cpu_off", this_cpu_off, 8);
+	arch.text.add("pcpu_hot", pcpu_hot, 64);
+	tops.forEach((top, cpu) => {
+		const hot = percpu.per_cpu_ptr(pcpu_hot, cpu);
+		mem.wptr(percpu.per_cpu_ptr(this_cpu_off, cpu), arch.per_cpu_offset(cpu));
+		mem.w32(hot + PCPU_HOT_CPU_NUMBER, cpu);
+		mem.wptr(hot + PCPU_HOT_TOP_OF_STACK, top);
+	});
+	arch.write_current = (cpu, task) =>
+		mem.wptr(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_CURRENT_TASK, task);
+}
+
 /** Set up a machine: RAM, page tables with the direct map, allocators, percpu areas, a stack for each CPU. */
 export function create_machine(config: MachineConfig): Machine {
-	if (config.arch !== "x86_64") throw new Error(`not ported: a machine of architecture ${config.arch}`);
 	const ram = new Ram(config.memory);
-	const pages = new PageAllocator(ram, X86_LAYOUT.direct_map);
-	const arch = new X86Arch(
+	const pages = new PageAllocator(
 		ram,
-		{
-			alloc_table: () => pages.alloc_page(GFP_KERNEL | __GFP_ZERO),
-			free_table: (pfn) => pages.__free_page(pfn),
-		},
-		{ cpus: config.cpus, unicorn: config.unicorn, stall_ms: config.stall_ms },
+		config.arch === "arm64" ? ARM64_LAYOUT.direct_map : X86_LAYOUT.direct_map,
 	);
+	const tables = {
+		alloc_table: () => pages.alloc_page(GFP_KERNEL | __GFP_ZERO),
+		free_table: (pfn: number) => pages.__free_page(pfn),
+	};
+	const opts = { cpus: config.cpus, unicorn: config.unicorn, stall_ms: config.stall_ms };
+	const arch = config.arch === "arm64" ? new Arm64Arch(ram, tables, opts) : new X86Arch(ram, tables, opts);
 	const { layout } = arch;
 	const mem = new KernelMemory(ram, arch.kernel_table, layout.direct_map);
 	const slab = new Slab(pages, mem);
@@ -104,22 +122,15 @@ export function create_machine(config: MachineConfig): Machine {
 	const modules = new Vmalloc(arch, pages, mem, layout.modules_start, layout.modules_end);
 	const percpu = new Percpu(arch, pages, mem, config.cpus);
 
-	// static percpu variables that machine code reaches through gs (arch/x86/include/asm/percpu.h, current.h)
-	const this_cpu_off = percpu.define_static("this_cpu_off", 8);
-	const pcpu_hot = percpu.define_static("pcpu_hot", 64, 64);
-	arch.text.add("this_cpu_off", this_cpu_off, 8);
-	arch.text.add("pcpu_hot", pcpu_hot, 64);
-	arch.write_current = (cpu, task) =>
-		mem.wptr(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_CURRENT_TASK, task);
 	const m = { vmalloc, pages, arch };
+	const tops: number[] = [];
 	for (let cpu = 0; cpu < config.cpus; cpu++) {
-		mem.wptr(percpu.per_cpu_ptr(this_cpu_off, cpu), arch.per_cpu_offset(cpu));
-		mem.w32(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_CPU_NUMBER, cpu);
 		const top = alloc_thread_stack(m);
 		if (top === 0) throw new RangeError("RAM too small");
-		mem.wptr(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_TOP_OF_STACK, top);
 		arch.set_stack(cpu, top);
+		tops.push(top);
 	}
+	if (arch instanceof X86Arch) setup_x86_percpu(arch, percpu, mem, tops);
 
 	return {
 		arch,
