@@ -374,7 +374,7 @@ export function resolve_pseudo_ldimm64(env: bpf_verifier_env): number {
 		}
 
 		const hi = insns[i + 1];
-		if (!hi || hi.code !== 0 || hi.dst_reg !== 0 || hi.src_reg !== 0 || hi.off !== 0) {
+		if (hi?.code !== 0 || hi.dst_reg !== 0 || hi.src_reg !== 0 || hi.off !== 0) {
 			verbose(env, "invalid bpf_ld_imm64 insn\n");
 			return -EINVAL;
 		}
