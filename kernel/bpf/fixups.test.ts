@@ -152,6 +152,7 @@ describe("subprograms", () => {
 
 	it("are for the interpreter where no JIT takes them", () => {
 		t.kernel.bpf.jit = null;
+		t.kernel.config.bpf_jit_always_on = false;
 		const body = rewritten(program());
 		expect([body[0]!.code, body[0]!.off]).toEqual([BPF_JMP | BPF_CALL_ARGS, 1]);
 		const prog = [...t.kernel.bpf.progs.values()].at(-1)!;
