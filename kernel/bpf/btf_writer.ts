@@ -35,6 +35,14 @@ import {
 	BTF_VERSION,
 } from "../../include/uapi/linux/btf.ts";
 
+import {
+	__btf_resolve_size,
+	btf_find_by_name_kind,
+	btf_kind,
+	type btf_obj,
+	btf_type_by_id,
+} from "./btf_obj.ts";
+
 /** A member as it is written: bit offset, and bits when it is a bitfield. */
 export interface WrittenMember {
 	name: string;
@@ -43,19 +51,29 @@ export interface WrittenMember {
 	bits: number;
 }
 
-/** Builds a BTF blob; ids are given out from 1 in the order of the calls. */
+/**
+ * Builds a BTF blob; ids are given out from 1 in the order of the calls, or after those of the base that a split
+ * BTF stands on.
+ */
 export class BtfWriter {
 	private readonly words: number[] = [];
-	private strings = "\0";
+	private strings: string;
 	private readonly offs = new Map<string, number>([["", 0]]);
+	private readonly start_str_off: number;
 	/** Anonymous types (pointers, arrays, …) by what they say, so that each is written once. */
 	private readonly known = new Map<string, number>();
-	nr_types = 0;
+	nr_types: number;
+
+	constructor(base: btf_obj | null = null) {
+		this.strings = base ? "" : "\0";
+		this.start_str_off = base ? base.hdr.str_len : 0;
+		this.nr_types = base ? base.nr_types - 1 : 0;
+	}
 
 	str(s: string): number {
 		let off = this.offs.get(s);
 		if (off === undefined) {
-			off = this.strings.length;
+			off = this.start_str_off + this.strings.length;
 			this.strings += `${s}\0`;
 			this.offs.set(s, off);
 		}
@@ -229,7 +247,7 @@ const TAGS: Readonly<Record<string, string>> = { __user: "user", __rcu: "rcu", _
 
 /** Reads declarations and writes them as BTF. */
 class Declarations {
-	readonly w = new BtfWriter();
+	readonly w: BtfWriter;
 	private readonly toks: string[];
 	private at = 0;
 	private readonly typedefs = new Map<string, CType>();
@@ -239,7 +257,11 @@ class Declarations {
 	/** Members of each struct that has a body, by "struct name". */
 	private readonly bodies = new Map<string, number>();
 
-	constructor(text: string) {
+	private readonly base: btf_obj | null;
+
+	constructor(text: string, base: btf_obj | null) {
+		this.base = base;
+		this.w = new BtfWriter(base);
 		this.toks = text.match(/\/\/[^\n]*|\.\.\.|[A-Za-z_]\w*|-?(?:0x[\da-fA-F]+|\d+)|[^\s]/g) ?? [];
 		this.toks = this.toks.filter((t) => !t.startsWith("//"));
 		for (this.at = 0; this.at < this.toks.length; this.at++) {
@@ -250,7 +272,23 @@ class Declarations {
 			this.bodies.set(key, this.count_members());
 		}
 		this.at = 0;
-		for (const [, name, size, enc] of INTS) this.w.int(name, size, enc);
+		if (!base) for (const [, name, size, enc] of INTS) this.w.int(name, size, enc);
+	}
+
+	/** A type of the base by name; null when there is none (or no base). */
+	private in_base(kind: number, name: string): CType | null {
+		if (!this.base || name === "") return null;
+		const id = btf_find_by_name_kind(this.base, name, kind);
+		if (id < 0) return null;
+		const r = __btf_resolve_size(this.base, btf_type_by_id(this.base, id)!);
+		if (typeof r === "number") return { id, size: 1, align: 1 };
+		let align = Math.min(8, r.elem_type.size || 1);
+		if (btf_kind(r.elem_type) === BTF_KIND_PTR) align = 8;
+		while (r.size % align) align /= 2;
+		return { id, size: r.size, align };
+	}
+	private int_id(name: string, size: number, enc: number): number {
+		return this.in_base(BTF_KIND_INT, name)?.id ?? this.w.int(name, size, enc);
 	}
 
 	private peek(): string {
@@ -364,7 +402,7 @@ class Declarations {
 		else if (words.includes("signed") && name === "char") name = "signed char";
 		const found = INTS.find((i) => i[0] === name);
 		if (!found) throw new Error(`types: no type '${words.join(" ")}'`);
-		return { id: this.w.int(found[1], found[2], found[3]), size: found[2], align: found[2] };
+		return { id: this.int_id(found[1], found[2], found[3]), size: found[2], align: found[2] };
 	}
 
 	private named_type(): CType {
@@ -378,7 +416,7 @@ class Declarations {
 			case "enum":
 				return this.enum_type();
 		}
-		const known = this.typedefs.get(t);
+		const known = this.typedefs.get(t) ?? this.in_base(BTF_KIND_TYPEDEF, t);
 		if (!known) throw new Error(`types: '${t}' is not declared`);
 		return known;
 	}
@@ -419,6 +457,10 @@ class Declarations {
 				this.w.fill_struct(known.word, size, []);
 				return known;
 			}
+			const base = this.bodies.has(key)
+				? null
+				: this.in_base(is_union ? BTF_KIND_UNION : BTF_KIND_STRUCT, name);
+			if (!known && base) return base;
 			if (!known) {
 				// named before its body, or never described: then it is empty, and nothing can be read of it
 				const r = this.w.reserve_struct(name, is_union, this.bodies.get(key) ?? 0);
@@ -478,7 +520,7 @@ class Declarations {
 		const name = /^[A-Za-z_]/.test(this.peek()) ? this.next() : "";
 		const key = `enum ${name}`;
 		if (!this.accept("{")) {
-			const known = this.tagged.get(key);
+			const known = this.tagged.get(key) ?? this.in_base(BTF_KIND_ENUM, name);
 			if (!known) throw new Error(`types: ${key} is not declared`);
 			return known;
 		}
@@ -544,14 +586,17 @@ class Declarations {
 		return dims;
 	}
 	private arrays(t: CType, dims: readonly number[]): CType {
-		const index = this.w.int("int", 4, BTF_INT_SIGNED);
+		const index = this.int_id("int", 4, BTF_INT_SIGNED);
 		return [...dims]
 			.reverse()
 			.reduce((e, n) => ({ id: this.w.array(e.id, index, n), size: e.size * n, align: e.align }), t);
 	}
 }
 
-/** The BTF of declarations in C's notation (see above). */
-export function btf_from_c(text: string): Uint8Array {
-	return new Declarations(text).all();
+/**
+ * The BTF of declarations in C's notation (see above). On a base it is a split BTF: what is not declared is
+ * looked for there.
+ */
+export function btf_from_c(text: string, base: btf_obj | null = null): Uint8Array {
+	return new Declarations(text, base).all();
 }

@@ -18,7 +18,7 @@ import {
 } from "./btf.ts";
 import { btf_from_c } from "./btf_writer.ts";
 import { new_verifier_log } from "./log.ts";
-import { builtin_vmlinux_btf } from "./vmlinux_btf.ts";
+import { builtin_module_btf, builtin_vmlinux_btf } from "./vmlinux_btf.ts";
 
 function open(text: string): btf_obj {
 	const b = btf_open_trusted(null, btf_from_c(text), "vmlinux");
@@ -117,5 +117,28 @@ describe("the built-in vmlinux BTF", () => {
 		expect(["bpf_spin_lock", "bpf_timer", "bpf_list_node", "bpf_rb_node", "bpf_dynptr"].map(size)).toEqual([
 			4, 16, 24, 32, 16,
 		]);
+	});
+});
+
+describe("built-in module BTFs", () => {
+	it("stand on the kernel's types and bring kfuncs of their own", () => {
+		const base = vmlinux("x86_64");
+		const m = btf_open_trusted(null, builtin_module_btf("bpf_testmod", base)!, "bpf_testmod", base);
+		if (typeof m === "number") throw new Error(String(m));
+		btf_register_tables(m);
+		const id = btf_find_by_name_kind(m, "bpf_kfunc_call_test1", BTF_KIND_FUNC);
+		expect(id).toBeGreaterThanOrEqual(base.nr_types);
+		// its argument is the kernel's struct sock
+		const proto = btf_type_by_id(m, btf_type_by_id(m, id)!.type)!;
+		const ptr = btf_type_by_id(m, btf_params(proto)[0]!.type)!;
+		expect(ptr.type).toBe(btf_find_by_name_kind(base, "sock", BTF_KIND_STRUCT));
+		expect(btf_find_dtor_kfunc(m, btf_find_by_name_kind(m, "bpf_testmod_ctx", BTF_KIND_STRUCT))).toBe(
+			btf_find_by_name_kind(m, "bpf_testmod_ctx_release", BTF_KIND_FUNC),
+		);
+		expect(at(m, "bpf_testmod_ops", "tramp_40") - at(m, "bpf_testmod_ops", "tramp_1")).toBe(39 * 8);
+	});
+
+	it("are known by name only", () => {
+		expect(builtin_module_btf("no_such_module", vmlinux("x86_64"))).toBe(null);
 	});
 });

@@ -2,8 +2,10 @@
 /** The built-in vmlinux BTF: the declarations of vmlinux_types.ts and its kin, written as BTF. */
 import type { ArchName, Kernel } from "../kernel.ts";
 import { btf_parse_vmlinux } from "./btf_load.ts";
+import { btf_impl } from "./btf_obj.ts";
 import type { btf } from "./btf_types.ts";
 import { btf_from_c } from "./btf_writer.ts";
+import { module_types } from "./testmod_types.ts";
 import { vmlinux_functions, vmlinux_variables } from "./vmlinux_funcs.ts";
 import { vmlinux_object_types } from "./vmlinux_objects.ts";
 import { vmlinux_base_types, vmlinux_context_types, vmlinux_regs } from "./vmlinux_types.ts";
@@ -26,4 +28,13 @@ export function builtin_vmlinux_btf(arch: ArchName): Uint8Array {
 /** Open the built-in BTF as the kernel's own. */
 export function boot_vmlinux_btf(kernel: Kernel): btf | number {
 	return btf_parse_vmlinux(kernel, builtin_vmlinux_btf(kernel.config.arch));
+}
+
+/** Modules whose types are built in, for `moduleBtfs` of the boot options. */
+export const builtin_modules: readonly string[] = Object.keys(module_types);
+
+/** The split BTF of a built-in module on the vmlinux BTF that the kernel has; null when it is not known. */
+export function builtin_module_btf(name: string, vmlinux: btf): Uint8Array | null {
+	const text = module_types[name];
+	return text === undefined ? null : btf_from_c(text, btf_impl(vmlinux));
 }

@@ -3,6 +3,72 @@
  * The kernel's types as the mirror declares them, second part: tasks, files, sockets, packets (see vmlinux_types.ts).
  */
 export const vmlinux_object_types = `
+struct bpf_ctx_convert {
+	struct __sk_buff BPF_PROG_TYPE_SOCKET_FILTER_prog;
+	struct sk_buff BPF_PROG_TYPE_SOCKET_FILTER_kern;
+	struct __sk_buff BPF_PROG_TYPE_SCHED_CLS_prog;
+	struct sk_buff BPF_PROG_TYPE_SCHED_CLS_kern;
+	struct __sk_buff BPF_PROG_TYPE_SCHED_ACT_prog;
+	struct sk_buff BPF_PROG_TYPE_SCHED_ACT_kern;
+	struct xdp_md BPF_PROG_TYPE_XDP_prog;
+	struct xdp_buff BPF_PROG_TYPE_XDP_kern;
+	struct __sk_buff BPF_PROG_TYPE_CGROUP_SKB_prog;
+	struct sk_buff BPF_PROG_TYPE_CGROUP_SKB_kern;
+	struct bpf_sock BPF_PROG_TYPE_CGROUP_SOCK_prog;
+	struct sock BPF_PROG_TYPE_CGROUP_SOCK_kern;
+	struct bpf_sock_addr BPF_PROG_TYPE_CGROUP_SOCK_ADDR_prog;
+	struct bpf_sock_addr_kern BPF_PROG_TYPE_CGROUP_SOCK_ADDR_kern;
+	struct __sk_buff BPF_PROG_TYPE_LWT_IN_prog;
+	struct sk_buff BPF_PROG_TYPE_LWT_IN_kern;
+	struct __sk_buff BPF_PROG_TYPE_LWT_OUT_prog;
+	struct sk_buff BPF_PROG_TYPE_LWT_OUT_kern;
+	struct __sk_buff BPF_PROG_TYPE_LWT_XMIT_prog;
+	struct sk_buff BPF_PROG_TYPE_LWT_XMIT_kern;
+	struct __sk_buff BPF_PROG_TYPE_LWT_SEG6LOCAL_prog;
+	struct sk_buff BPF_PROG_TYPE_LWT_SEG6LOCAL_kern;
+	struct bpf_sock_ops BPF_PROG_TYPE_SOCK_OPS_prog;
+	struct bpf_sock_ops_kern BPF_PROG_TYPE_SOCK_OPS_kern;
+	struct __sk_buff BPF_PROG_TYPE_SK_SKB_prog;
+	struct sk_buff BPF_PROG_TYPE_SK_SKB_kern;
+	struct sk_msg_md BPF_PROG_TYPE_SK_MSG_prog;
+	struct sk_msg BPF_PROG_TYPE_SK_MSG_kern;
+	struct __sk_buff BPF_PROG_TYPE_FLOW_DISSECTOR_prog;
+	struct bpf_flow_dissector BPF_PROG_TYPE_FLOW_DISSECTOR_kern;
+	bpf_user_pt_regs_t BPF_PROG_TYPE_KPROBE_prog;
+	struct pt_regs BPF_PROG_TYPE_KPROBE_kern;
+	__u64 BPF_PROG_TYPE_TRACEPOINT_prog;
+	u64 BPF_PROG_TYPE_TRACEPOINT_kern;
+	struct bpf_perf_event_data BPF_PROG_TYPE_PERF_EVENT_prog;
+	struct bpf_perf_event_data_kern BPF_PROG_TYPE_PERF_EVENT_kern;
+	struct bpf_raw_tracepoint_args BPF_PROG_TYPE_RAW_TRACEPOINT_prog;
+	u64 BPF_PROG_TYPE_RAW_TRACEPOINT_kern;
+	struct bpf_raw_tracepoint_args BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE_prog;
+	u64 BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE_kern;
+	void *BPF_PROG_TYPE_TRACING_prog;
+	void *BPF_PROG_TYPE_TRACING_kern;
+	struct bpf_cgroup_dev_ctx BPF_PROG_TYPE_CGROUP_DEVICE_prog;
+	struct bpf_cgroup_dev_ctx BPF_PROG_TYPE_CGROUP_DEVICE_kern;
+	struct bpf_sysctl BPF_PROG_TYPE_CGROUP_SYSCTL_prog;
+	struct bpf_sysctl_kern BPF_PROG_TYPE_CGROUP_SYSCTL_kern;
+	struct bpf_sockopt BPF_PROG_TYPE_CGROUP_SOCKOPT_prog;
+	struct bpf_sockopt_kern BPF_PROG_TYPE_CGROUP_SOCKOPT_kern;
+	__u32 BPF_PROG_TYPE_LIRC_MODE2_prog;
+	u32 BPF_PROG_TYPE_LIRC_MODE2_kern;
+	struct sk_reuseport_md BPF_PROG_TYPE_SK_REUSEPORT_prog;
+	struct sk_reuseport_kern BPF_PROG_TYPE_SK_REUSEPORT_kern;
+	struct bpf_sk_lookup BPF_PROG_TYPE_SK_LOOKUP_prog;
+	struct bpf_sk_lookup_kern BPF_PROG_TYPE_SK_LOOKUP_kern;
+	void *BPF_PROG_TYPE_STRUCT_OPS_prog;
+	void *BPF_PROG_TYPE_STRUCT_OPS_kern;
+	void *BPF_PROG_TYPE_EXT_prog;
+	void *BPF_PROG_TYPE_EXT_kern;
+	void *BPF_PROG_TYPE_LSM_prog;
+	void *BPF_PROG_TYPE_LSM_kern;
+	void *BPF_PROG_TYPE_SYSCALL_prog;
+	void *BPF_PROG_TYPE_SYSCALL_kern;
+	struct bpf_nf_ctx BPF_PROG_TYPE_NETFILTER_prog;
+	struct bpf_nf_ctx BPF_PROG_TYPE_NETFILTER_kern;
+};
 struct bpf_dummy_ops {
 	int (*test_1)(struct bpf_dummy_ops_state *);
 	int (*test_2)(struct bpf_dummy_ops_state *, int, unsigned short, char, unsigned long);
@@ -842,6 +908,12 @@ struct nf_conn {
 struct nf_conn___init {
 	struct nf_conn ct;
 };
+struct thread_info {
+	unsigned long flags;
+	unsigned long syscall_work;
+	u32 status;
+	u32 cpu;
+};
 struct sched_rt_entity @48;
 typedef struct {
 	unsigned long sig[1];
@@ -851,6 +923,7 @@ struct sigpending {
 	sigset_t signal;
 };
 struct task_struct {
+	struct thread_info thread_info @0;
 	void *stack @32;
 	unsigned int flags @44;
 	int recent_used_cpu @96;
@@ -977,6 +1050,7 @@ struct device @760;
 struct net_device {
 	unsigned int mtu @56;
 	unsigned long state @168;
+	unsigned int flags @176;
 	int ifindex @224;
 	possible_net_t nd_net @280;
 	char name[16] @296;
@@ -1119,11 +1193,13 @@ struct cgroup_subsys_state {
 	struct cgroup_subsys *ss @8;
 	struct percpu_ref refcnt @16;
 	int id @80;
+	unsigned int flags @84;
 	struct cgroup_subsys_state *parent @192;
 } @208;
 struct cgroup_bpf @720;
 struct cgroup {
 	struct cgroup_subsys_state self @0;
+	unsigned long flags @208;
 	int level @216;
 	struct kernfs_node *kn @256;
 	struct cgroup_subsys_state *subsys[10] @384;
@@ -1166,6 +1242,8 @@ struct xdp_frame {
 	void *data @0;
 	u16 len @8;
 	struct xdp_mem_info mem @16;
+	u32 frame_sz @32;
+	u32 flags @36;
 } @40;
 struct sk_psock {
 	struct sock *sk @0;
@@ -1179,6 +1257,7 @@ typedef enum { SS_FREE, SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNE
 struct socket {
 	socket_state state @0;
 	short type @4;
+	unsigned long flags @8;
 	struct file *file @16;
 	struct sock *sk @24;
 } @128;
@@ -1244,6 +1323,7 @@ struct mptcp_sock {
 	u64 bytes_acked @1504;
 	u64 snd_una @1512;
 	u32 token @1552;
+	unsigned long flags @1560;
 	struct sock *first @1736;
 	char ca_name[16] @1940;
 } @1960;
@@ -1253,6 +1333,7 @@ struct rhash_head {
 };
 struct netlink_sock {
 	struct sock sk @0;
+	unsigned long flags @768;
 	u32 portid @776;
 	unsigned long *groups @800;
 	unsigned long state @808;
@@ -1321,6 +1402,7 @@ struct net {
 } @3968;
 struct signal_struct {
 	atomic_t live @4;
+	unsigned int flags @116;
 } @1088;
 typedef void __signalfn_t(int);
 typedef __signalfn_t *__sighandler_t;
@@ -1359,6 +1441,7 @@ struct kernfs_node {
 	struct rb_node rb @24;
 	const void *ns @48;
 	unsigned int hash @56;
+	unsigned short flags @60;
 	union {
 		struct kernfs_elem_dir dir;
 	} @32 @64;
@@ -1435,10 +1518,12 @@ struct cgroup_subsys {
 struct cgroup_root {
 	struct kernfs_root *kf_root @0;
 	struct callback_head rcu @32;
+	unsigned int flags @1804;
 	char name[64] @5904;
 } @6016;
 struct kernfs_root {
 	struct kernfs_node *kn @0;
+	unsigned int flags @8;
 	struct callback_head rcu @216;
 } @232;
 typedef __s64 time64_t;
@@ -1461,6 +1546,7 @@ struct udp_table {
 struct sched_domain {
 	struct sched_domain *parent @0;
 	struct sched_group *groups @16;
+	int flags @60;
 	int level @64;
 	char *name @264;
 	union {
@@ -1509,6 +1595,7 @@ struct erspan_md2 {
 	__be32 timestamp @0;
 	__u8 hwid_upper : 2 @6;
 	__u8 p : 1 @6.7;
+	__u8 o : 1 @7;
 	__u8 dir : 1 @7.3;
 	__u8 hwid : 4 @7.4;
 } @8;
@@ -1617,4 +1704,8 @@ struct bpf_xfrm_info {
 	u32 if_id;
 	int link;
 };
+typedef u64 uint64_t;
+typedef struct {
+	u64 key[2];
+} siphash_key_t;
 `;

@@ -76,7 +76,7 @@ struct fred_cs {
 struct fred_ss @8;
 `;
 
-/** struct pt_regs, the registers that programs see and what inlined helpers read of the CPU, by architecture. */
+/** struct pt_regs and the registers that programs see, by architecture. */
 export const vmlinux_regs: Readonly<Record<"x86_64" | "arm64", string>> = {
 	x86_64: `
 struct pt_regs {
@@ -111,21 +111,6 @@ struct pt_regs {
 	};
 };
 typedef struct pt_regs bpf_user_pt_regs_t;
-struct pcpu_hot {
-	union {
-		struct {
-			struct task_struct *current_task;
-			int preempt_count;
-			int cpu_number;
-			unsigned long top_of_stack;
-			void *hardirq_stack_ptr;
-			u16 softirq_pending;
-			bool hardirq_stack_inuse;
-		};
-		u8 pad[64];
-	};
-};
-percpu struct pcpu_hot pcpu_hot;
 `,
 	arm64: `
 struct user_pt_regs {
@@ -1320,15 +1305,6 @@ struct sk_buff {
 	unsigned int truesize @208;
 	refcount_t users @212;
 } @224;
-struct qdisc_skb_cb {
-	unsigned int pkt_len @0;
-	unsigned char data[20] @8;
-} @28;
-struct bpf_skb_data_end {
-	struct qdisc_skb_cb qdisc_cb @0;
-	void *data_meta @32;
-	void *data_end @40;
-} @48;
 struct xdp_buff {
 	void *data @0;
 	void *data_end @8;
@@ -1445,6 +1421,7 @@ struct bpf_sock_ops_kern {
 struct sk_msg {
 	void *data @640;
 	void *data_end @648;
+	u32 flags @664;
 	struct sk_buff *skb @672;
 	struct sock *sk @688;
 } @712;
@@ -1503,71 +1480,5 @@ struct bpf_sk_lookup_kern {
 struct bpf_nf_ctx {
 	const struct nf_hook_state *state;
 	struct sk_buff *skb;
-};
-struct bpf_ctx_convert {
-	struct __sk_buff BPF_PROG_TYPE_SOCKET_FILTER_prog;
-	struct sk_buff BPF_PROG_TYPE_SOCKET_FILTER_kern;
-	struct __sk_buff BPF_PROG_TYPE_SCHED_CLS_prog;
-	struct sk_buff BPF_PROG_TYPE_SCHED_CLS_kern;
-	struct __sk_buff BPF_PROG_TYPE_SCHED_ACT_prog;
-	struct sk_buff BPF_PROG_TYPE_SCHED_ACT_kern;
-	struct xdp_md BPF_PROG_TYPE_XDP_prog;
-	struct xdp_buff BPF_PROG_TYPE_XDP_kern;
-	struct __sk_buff BPF_PROG_TYPE_CGROUP_SKB_prog;
-	struct sk_buff BPF_PROG_TYPE_CGROUP_SKB_kern;
-	struct bpf_sock BPF_PROG_TYPE_CGROUP_SOCK_prog;
-	struct sock BPF_PROG_TYPE_CGROUP_SOCK_kern;
-	struct bpf_sock_addr BPF_PROG_TYPE_CGROUP_SOCK_ADDR_prog;
-	struct bpf_sock_addr_kern BPF_PROG_TYPE_CGROUP_SOCK_ADDR_kern;
-	struct __sk_buff BPF_PROG_TYPE_LWT_IN_prog;
-	struct sk_buff BPF_PROG_TYPE_LWT_IN_kern;
-	struct __sk_buff BPF_PROG_TYPE_LWT_OUT_prog;
-	struct sk_buff BPF_PROG_TYPE_LWT_OUT_kern;
-	struct __sk_buff BPF_PROG_TYPE_LWT_XMIT_prog;
-	struct sk_buff BPF_PROG_TYPE_LWT_XMIT_kern;
-	struct __sk_buff BPF_PROG_TYPE_LWT_SEG6LOCAL_prog;
-	struct sk_buff BPF_PROG_TYPE_LWT_SEG6LOCAL_kern;
-	struct bpf_sock_ops BPF_PROG_TYPE_SOCK_OPS_prog;
-	struct bpf_sock_ops_kern BPF_PROG_TYPE_SOCK_OPS_kern;
-	struct __sk_buff BPF_PROG_TYPE_SK_SKB_prog;
-	struct sk_buff BPF_PROG_TYPE_SK_SKB_kern;
-	struct sk_msg_md BPF_PROG_TYPE_SK_MSG_prog;
-	struct sk_msg BPF_PROG_TYPE_SK_MSG_kern;
-	struct __sk_buff BPF_PROG_TYPE_FLOW_DISSECTOR_prog;
-	struct bpf_flow_dissector BPF_PROG_TYPE_FLOW_DISSECTOR_kern;
-	bpf_user_pt_regs_t BPF_PROG_TYPE_KPROBE_prog;
-	struct pt_regs BPF_PROG_TYPE_KPROBE_kern;
-	__u64 BPF_PROG_TYPE_TRACEPOINT_prog;
-	u64 BPF_PROG_TYPE_TRACEPOINT_kern;
-	struct bpf_perf_event_data BPF_PROG_TYPE_PERF_EVENT_prog;
-	struct bpf_perf_event_data_kern BPF_PROG_TYPE_PERF_EVENT_kern;
-	struct bpf_raw_tracepoint_args BPF_PROG_TYPE_RAW_TRACEPOINT_prog;
-	u64 BPF_PROG_TYPE_RAW_TRACEPOINT_kern;
-	struct bpf_raw_tracepoint_args BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE_prog;
-	u64 BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE_kern;
-	void *BPF_PROG_TYPE_TRACING_prog;
-	void *BPF_PROG_TYPE_TRACING_kern;
-	struct bpf_cgroup_dev_ctx BPF_PROG_TYPE_CGROUP_DEVICE_prog;
-	struct bpf_cgroup_dev_ctx BPF_PROG_TYPE_CGROUP_DEVICE_kern;
-	struct bpf_sysctl BPF_PROG_TYPE_CGROUP_SYSCTL_prog;
-	struct bpf_sysctl_kern BPF_PROG_TYPE_CGROUP_SYSCTL_kern;
-	struct bpf_sockopt BPF_PROG_TYPE_CGROUP_SOCKOPT_prog;
-	struct bpf_sockopt_kern BPF_PROG_TYPE_CGROUP_SOCKOPT_kern;
-	__u32 BPF_PROG_TYPE_LIRC_MODE2_prog;
-	u32 BPF_PROG_TYPE_LIRC_MODE2_kern;
-	struct sk_reuseport_md BPF_PROG_TYPE_SK_REUSEPORT_prog;
-	struct sk_reuseport_kern BPF_PROG_TYPE_SK_REUSEPORT_kern;
-	struct bpf_sk_lookup BPF_PROG_TYPE_SK_LOOKUP_prog;
-	struct bpf_sk_lookup_kern BPF_PROG_TYPE_SK_LOOKUP_kern;
-	void *BPF_PROG_TYPE_STRUCT_OPS_prog;
-	void *BPF_PROG_TYPE_STRUCT_OPS_kern;
-	void *BPF_PROG_TYPE_EXT_prog;
-	void *BPF_PROG_TYPE_EXT_kern;
-	void *BPF_PROG_TYPE_LSM_prog;
-	void *BPF_PROG_TYPE_LSM_kern;
-	void *BPF_PROG_TYPE_SYSCALL_prog;
-	void *BPF_PROG_TYPE_SYSCALL_kern;
-	struct bpf_nf_ctx BPF_PROG_TYPE_NETFILTER_prog;
-	struct bpf_nf_ctx BPF_PROG_TYPE_NETFILTER_kern;
 };
 `;
