@@ -72,6 +72,9 @@ export interface ProgRunner {
 /** CAP_LAST_CAP of v6.12 is CAP_CHECKPOINT_RESTORE. */
 export const CAP_LAST_CAP = 40;
 
+/** Turns of the event loop without a system call before time jumps to the next timer. */
+const IDLE_ROUNDS = 4;
+
 /** Kernel log lines kept at most. */
 const LOG_MAX = 10000;
 
@@ -216,6 +219,7 @@ export class KernelImpl implements Kernel {
 
 	/** What the end of a system call does: work queues run, RCU sees a quiescent state. */
 	syscall_exit(): void {
+		this.idle_rounds = 0;
 		if (this.in_work) return;
 		this.in_work = true;
 		try {
@@ -251,15 +255,25 @@ export class KernelImpl implements Kernel {
 
 	/** The idle loop: all tasks wait for something. */
 	private idle(): void {
+		const rounds = this.idle_rounds;
 		this.syscall_exit();
-		if (this.time.pending > 0 && this.sleepers > 0) {
-			this.time.jump();
-			if (this.time.pending > 0) this.kick();
+		this.idle_rounds = rounds;
+		if (this.time.pending === 0 || this.sleepers === 0) return;
+		// a task that gave up its turn, or that user space has not let run yet, comes before time does
+		if (this.yielding > 0 || this.idle_rounds++ < IDLE_ROUNDS) {
+			this.kick();
+			return;
 		}
+		this.idle_rounds = 0;
+		this.time.jump();
+		if (this.time.pending > 0) this.kick();
 	}
 
 	/** Tasks that wait with a timeout: virtual time may jump. */
 	sleepers = 0;
+	/** Tasks in sched_yield() */
+	yielding = 0;
+	private idle_rounds = 0;
 
 	/** Sleep of a task: resolves at the given virtual time, or when `cancel` was called before. */
 	sleep_until(expires: bigint): { done: Promise<void>; cancel(): void } {

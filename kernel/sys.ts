@@ -286,7 +286,9 @@ export class TaskSys implements Sys {
 	}
 	async yieldCpu(): Promise<void> {
 		this.enter("sched_yield", [], () => 0);
+		this.kernel.yielding++;
 		await new Promise<void>((resolve) => setImmediate(resolve));
+		this.kernel.yielding--;
 		this.kernel.current = this.task;
 	}
 }
