@@ -17,7 +17,7 @@ export interface Mirror {
 	endProcess(sys: Sys): Promise<void>;
 	/** Kernel log lines since the last call. */
 	dmesg(): string[];
-	/** What is still there that a kernel without processes does not have: a line each. */
+	/** What is still there that was not at the last call (at first: at boot): a line each. */
 	leaks(): string[];
 	/** Lines that programs wrote with bpf_trace_printk(), since the last call. */
 	traceLog(): string[];
@@ -29,8 +29,14 @@ export interface Mirror {
 export function bootMirror(options: BootOptions = {}): Mirror {
 	const kernel = boot(options);
 	kernel.settle();
-	const pages = kernel.kmem.pages_in_use;
-	const objects = kernel.kmem.objects_in_use;
+	const count = (): Record<string, number> => ({
+		pages: kernel.kmem.pages_in_use,
+		objects: kernel.kmem.objects_in_use,
+		programs: kernel.bpf.progs.size,
+		maps: kernel.bpf.maps.size,
+		links: kernel.bpf.links.size,
+	});
+	let before = count();
 	let seen = 0;
 	return {
 		kernel,
@@ -51,15 +57,11 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 		leaks(): string[] {
 			kernel.settle();
 			net_release(kernel);
-			const out: string[] = [];
-			const say = (what: string, now: number, then: number): void => {
-				if (now !== then) out.push(`${what}: ${now - then} more than at boot`);
-			};
-			say("pages", kernel.kmem.pages_in_use, pages);
-			say("objects", kernel.kmem.objects_in_use, objects);
-			say("programs", kernel.bpf.progs.size, 0);
-			say("maps", kernel.bpf.maps.size, 0);
-			say("links", kernel.bpf.links.size, 0);
+			const now = count();
+			const out = Object.entries(now)
+				.filter(([what, n]) => n !== before[what])
+				.map(([what, n]) => `${what}: ${n - before[what]!} more than before`);
+			before = now;
 			return out;
 		},
 	};

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** What of the kernel's files is mirrored: what kernel/bpf/Makefile builds, and the rest of the tree that the mirror needs. */
+
+export interface KernelFile {
+	/** The kernel's file. */
+	readonly file: string;
+	/** Files here that mirror it. */
+	readonly here: readonly string[];
+	/** What is not ported of it; empty: whole. */
+	readonly missing?: string;
+}
+
+const whole = (file: string, ...here: string[]): KernelFile => ({ file, here });
+const partly = (file: string, missing: string, ...here: string[]): KernelFile => ({ file, here, missing });
+const not = (file: string, missing = "all of it"): KernelFile => ({ file, here: [], missing });
+
+const bpf = (...names: string[]): string[] => names.map((n) => `kernel/bpf/${n}.ts`);
+
+export const kernelFiles: readonly KernelFile[] = [
+	partly(
+		"kernel/bpf/arena.c",
+		"the pages: mapping, faults, bpf_arena_alloc_pages and bpf_arena_free_pages",
+		...bpf("arena"),
+	),
+	partly("kernel/bpf/arraymap.c", "perf event and cgroup elements", ...bpf("arraymap")),
+	whole("kernel/bpf/bloom_filter.c", ...bpf("bloom_filter")),
+	not("kernel/bpf/bpf_cgrp_storage.c", "elements (creation and verification are ported)"),
+	not("kernel/bpf/bpf_inode_storage.c", "elements (creation and verification are ported)"),
+	partly(
+		"kernel/bpf/bpf_iter.c",
+		"running iterators (targets and verification are ported)",
+		...bpf("bpf_iter_targets"),
+	),
+	not("kernel/bpf/bpf_local_storage.c", "elements (creation and verification are ported)"),
+	whole("kernel/bpf/bpf_lru_list.c", ...bpf("bpf_lru_list")),
+	partly("kernel/bpf/bpf_lsm.c", "attaching", ...bpf("bpf_lsm", "bpf_lsm_allowed", "bpf_lsm_hooks")),
+	partly(
+		"kernel/bpf/bpf_struct_ops.c",
+		"values of the map, registration, links",
+		...bpf("bpf_struct_ops", "struct_ops_tables"),
+	),
+	not("kernel/bpf/bpf_task_storage.c", "elements (creation and verification are ported)"),
+	whole(
+		"kernel/bpf/btf.c",
+		...bpf("btf", "btf_load", "btf_check", "btf_obj", "btf_fields", "btf_func", "btf_ctx", "btf_access"),
+		...bpf("btf_find", "btf_kfunc", "btf_show", "btf_verify", "btf_core", "btf_ids", "kfunc_sets"),
+	),
+	whole("kernel/bpf/btf_relocate.c", ...bpf("btf_relocate")),
+	partly(
+		"kernel/bpf/cgroup.c",
+		"attaching, running, storage (prototypes and context access are ported)",
+		...bpf("cgroup_proto"),
+	),
+	not("kernel/bpf/cgroup_iter.c", "running (verification is ported)"),
+	partly(
+		"kernel/bpf/core.c",
+		"programs offloaded to a device",
+		...bpf("core", "interp", "prog", "arch_jit", "jit"),
+	),
+	not("kernel/bpf/cpumap.c", "elements (creation and verification are ported)"),
+	not("kernel/bpf/cpumask.c", "bodies (verification is ported)"),
+	not("kernel/bpf/crypto.c", "bodies (verification is ported)"),
+	not("kernel/bpf/devmap.c", "elements (creation and verification are ported)"),
+	whole("kernel/bpf/disasm.c", ...bpf("disasm")),
+	not("kernel/bpf/dispatcher.c"),
+	whole("kernel/bpf/hashtab.c", ...bpf("hashtab")),
+	partly(
+		"kernel/bpf/helpers.c",
+		"the bodies that the list below names",
+		...bpf("helpers", "helpers_proto", "bprintf", "timer", "local_objects", "dynptr"),
+	),
+	not("kernel/bpf/inode.c", "pinning and the bpf file system"),
+	not("kernel/bpf/link_iter.c", "running (verification is ported)"),
+	not("kernel/bpf/local_storage.c", "elements (creation and verification are ported)"),
+	whole("kernel/bpf/log.c", ...bpf("log")),
+	whole("kernel/bpf/lpm_trie.c", ...bpf("lpm_trie")),
+	whole("kernel/bpf/map_in_map.c", ...bpf("map_in_map")),
+	not("kernel/bpf/map_iter.c", "running (verification is ported)"),
+	partly("kernel/bpf/memalloc.c", "its caches: objects come straight from kmalloc", "mm/slab.ts"),
+	not("kernel/bpf/mprog.c"),
+	not("kernel/bpf/net_namespace.c", "attaching to a network namespace"),
+	partly(
+		"kernel/bpf/offload.c",
+		"programs and maps of a device (loading answers as a kernel without such devices)",
+		...bpf("prog_load"),
+	),
+	whole("kernel/bpf/percpu_freelist.c", ...bpf("hashtab")),
+	not("kernel/bpf/prog_iter.c", "running (verification is ported)"),
+	whole("kernel/bpf/queue_stack_maps.c", ...bpf("queue_stack_maps")),
+	whole("kernel/bpf/relo_core.c", "lib/relo_core.ts"),
+	not("kernel/bpf/reuseport_array.c", "elements (creation and verification are ported)"),
+	partly("kernel/bpf/ringbuf.c", "draining the user ring buffer, dynptrs", ...bpf("ringbuf")),
+	not("kernel/bpf/stackmap.c", "stack traces (creation and verification are ported)"),
+	partly(
+		"kernel/bpf/syscall.c",
+		"the commands and attachments that the list below names",
+		...bpf("syscall", "map_create", "map_syscall", "prog_load", "link", "obj_info"),
+	),
+	whole("kernel/bpf/sysfs_btf.c", ...bpf("vmlinux_btf")),
+	not("kernel/bpf/task_iter.c", "running (verification is ported)"),
+	not("kernel/bpf/tcx.c"),
+	whole("kernel/bpf/tnum.c", ...bpf("tnum"), "kernel/bpf/scalar/tnum.ts"),
+	partly("kernel/bpf/token.c", "creation of tokens", ...bpf("attr")),
+	partly("kernel/bpf/trampoline.c", "linking programs into functions", ...bpf("trampoline")),
+	whole(
+		"kernel/bpf/verifier.c",
+		...bpf("verifier", "states", "regs", "liveness", "backtrack", "check_mem", "stack", "stack_depth", "alu"),
+		...bpf("cond_jmp", "check_ld", "predicates", "stack_objs", "func_arg", "iterators", "func_proto"),
+		...bpf("func_call", "helper_call", "kfunc", "kfunc_args", "cfg", "check_btf", "subprogs", "resolve"),
+		...bpf("attach", "patch", "fixups", "misc_fixups", "jit_subprogs"),
+	),
+	partly("kernel/trace/bpf_trace.c", "attaching to probes and perf events", "kernel/trace/bpf_trace.ts"),
+	partly(
+		"net/core/filter.c",
+		"the bodies that the list below names",
+		"net/core/filter.ts",
+		"net/core/filter_access.ts",
+		"net/core/filter_convert.ts",
+	),
+	partly("net/bpf/test_run.c", "live frames, flow dissector, socket lookup", "net/bpf/test_run.ts"),
+	partly(
+		"arch/x86/net/bpf_jit_comp.c",
+		"trampolines and dispatchers",
+		"arch/x86/net/bpf_jit_comp.ts",
+		"arch/x86/net/emit.ts",
+	),
+	partly("arch/arm64/net/bpf_jit_comp.c", "trampolines", "arch/arm64/net/bpf_jit_comp.ts"),
+	whole("arch/arm64/lib/insn.c", "arch/arm64/lib/insn.ts"),
+];
