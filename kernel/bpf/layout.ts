@@ -51,6 +51,14 @@ function find_member(b: btf, t: btf_type, name: string): { off: number; type: nu
 	return null;
 }
 
+/** Structs inside skb->cb that a BTF may leave out: no program names them. */
+const PRIVATE_OFFSETS: Readonly<Record<string, number>> = {
+	"qdisc_skb_cb.pkt_len": 0,
+	"qdisc_skb_cb.data": 8,
+	"bpf_skb_data_end.data_meta": 32,
+	"bpf_skb_data_end.data_end": 40,
+};
+
 /** offsetof(struct s, a.b.c) by the vmlinux BTF; -1 when it has no such struct or member. */
 export function try_offsetof(kernel: Kernel, s: string, path: string): number {
 	const cache = impl(kernel).bpf.layout_cache;
@@ -79,6 +87,7 @@ export function try_offsetof(kernel: Kernel, s: string, path: string): number {
 			break;
 		}
 	}
+	if (off < 0) off = PRIVATE_OFFSETS[key] ?? -1;
 	cache.set(key, off);
 	return off;
 }
