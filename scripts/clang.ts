@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { cacheDir } from "./paths.ts";
-import { debian_source, apt_files } from "./unicorn.ts";
+import { apt_files, debian_source } from "./unicorn.ts";
 
 export const CLANG_ENV = "BPF_MIRROR_CLANG";
 const MIN_MAJOR = 19;
@@ -37,9 +37,15 @@ function byHand(why: string): ClangMissing {
 
 /** The compiler's major version; null where it does not run or has no BPF target. */
 function majorOf(clang: Clang): number | null {
-	const r = spawnSync(clang.path, ["--print-targets"], { encoding: "utf8", env: { ...process.env, ...clang.env } });
+	const r = spawnSync(clang.path, ["--print-targets"], {
+		encoding: "utf8",
+		env: { ...process.env, ...clang.env },
+	});
 	if (r.status !== 0 || !/^\s+bpf\b/m.test(r.stdout)) return null;
-	const v = spawnSync(clang.path, ["-dumpversion"], { encoding: "utf8", env: { ...process.env, ...clang.env } });
+	const v = spawnSync(clang.path, ["-dumpversion"], {
+		encoding: "utf8",
+		env: { ...process.env, ...clang.env },
+	});
 	return v.status === 0 ? Number.parseInt(v.stdout, 10) : null;
 }
 
@@ -79,7 +85,12 @@ export function findClang(): Clang | null {
 }
 
 function run(cmd: string, args: string[], cwd: string): { out: string; why: string | null } {
-	const r = spawnSync(cmd, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1 << 26 });
+	const r = spawnSync(cmd, args, {
+		cwd,
+		encoding: "utf8",
+		stdio: ["ignore", "pipe", "pipe"],
+		maxBuffer: 1 << 26,
+	});
 	if (r.error) return { out: "", why: `${cmd}: ${r.error.message}` };
 	if (r.status === 0) return { out: r.stdout, why: null };
 	const words = r.stderr.split("\n").filter((l) => /^(E|Err):|rror/.test(l));
@@ -96,9 +107,13 @@ function download(say: (line: string) => void): Clang {
 
 	const dir = clangDir();
 	const apt = join(dir, "apt");
-	for (const d of ["lists/partial", "cache/archives/partial", "debs"]) mkdirSync(join(apt, d), { recursive: true });
+	for (const d of ["lists/partial", "cache/archives/partial", "debs"])
+		mkdirSync(join(apt, d), { recursive: true });
 	const conf = join(apt, "apt.conf");
-	writeFileSync(join(apt, "sources.list"), `deb [signed-by=${source.keyring}] ${source.uri} ${codename} main\n`);
+	writeFileSync(
+		join(apt, "sources.list"),
+		`deb [signed-by=${source.keyring}] ${source.uri} ${codename} main\n`,
+	);
 	const settings = [
 		`Dir::Etc::sourcelist "${join(apt, "sources.list")}";`,
 		'Dir::Etc::sourceparts "/dev/null";',

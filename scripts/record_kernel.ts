@@ -126,13 +126,35 @@ function compare_jited(info: bpf_prog_info, load: RecordLoad): string | null {
 	return null;
 }
 
-/** Boot with the files of a folder of records. */
-export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordKernel {
-	const moduleBtfs: Record<string, Uint8Array> = {};
+function module_btfs(dir: string): Record<string, Uint8Array> {
+	const out: Record<string, Uint8Array> = {};
 	for (const f of readdirSync(dir).sort()) {
 		if (f.endsWith(".btf") && f !== "vmlinux.btf")
-			moduleBtfs[f.slice(0, -4)] = new Uint8Array(readFileSync(join(dir, f)));
+			out[f.slice(0, -4)] = new Uint8Array(readFileSync(join(dir, f)));
 	}
+	return out;
+}
+
+/** A process with descriptors 0 to 2 taken, by files that are no maps. */
+function with_stdio(sys: Sys): Sys {
+	for (let fd = 0; fd < 3; fd++) sys.epollCreate1(0);
+	return sys;
+}
+
+/** The same types and configuration on a kernel that runs programs, at addresses of its own. */
+export function bootRunKernel(dir: string, arch: "x86_64" | "arm64"): { sys: Sys; settle(): void } {
+	const mirror = bootMirror({
+		arch,
+		kconfig: readFileSync(join(dir, "kconfig"), "latin1"),
+		vmlinuxBtf: new Uint8Array(readFileSync(join(dir, "vmlinux.btf"))),
+		moduleBtfs: module_btfs(dir),
+	});
+	return { sys: with_stdio(mirror.newProcess()), settle: () => mirror.kernel.settle() };
+}
+
+/** Boot with the files of a folder of records. */
+export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordKernel {
+	const moduleBtfs = module_btfs(dir);
 	const kallsyms = readFileSync(join(dir, "kallsyms"));
 	const symbols = new Kallsyms(kallsyms.toString("latin1"));
 	for (const [name, addr] of DATA[arch]) symbols.define(name, addr);
@@ -173,9 +195,7 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	kernel.pseudo_files.set("/proc/config.gz", () => gz);
 	const jit = arch === "x86_64" ? new RecordJit(kernel) : null;
 	kernel.bpf.jit = jit ? jit.jit : no_jit;
-	const sys = mirror.newProcess();
-	// Descriptors 0 to 2 are taken in a process, by files that are no maps.
-	for (let fd = 0; fd < 3; fd++) sys.epollCreate1(0);
+	const sys = with_stdio(mirror.newProcess());
 	const bpf = sys.bpf.bind(sys);
 	sys.bpf = (cmd, attr, size) => {
 		if (cmd === BPF_PROG_LOAD && jit) {

@@ -4,10 +4,10 @@
  * Where everything is there already it says nothing and takes a few milliseconds.
  */
 import { build_scalar } from "../kernel/bpf/scalar_module.ts";
+import { search_unicorn, UnicornMissing } from "../virt/library.ts";
 import { buildProgs } from "./build_progs.ts";
 import { ClangMissing, ensureClang, findClang } from "./clang.ts";
 import { ensure_unicorn } from "./unicorn.ts";
-import { search_unicorn, UnicornMissing } from "../virt/library.ts";
 
 /** Make everything ready; prints a message and returns false where something cannot be had. */
 export async function setup(): Promise<boolean> {

@@ -31,7 +31,9 @@ for (const [i, stage] of stages.entries()) {
 	const ok = r.status === 0;
 	if (!ok) failed++;
 	const took = `${((Date.now() - start) / 1000).toFixed(1)} s`;
-	process.stdout.write(ok ? pc.green(`${stage.name}: ok (${took})\n`) : pc.red(`${stage.name}: FAILED (${took})\n`));
+	process.stdout.write(
+		ok ? pc.green(`${stage.name}: ok (${took})\n`) : pc.red(`${stage.name}: FAILED (${took})\n`),
+	);
 }
 process.stdout.write(`\nstages: ${stages.length - failed} passed, ${failed} failed\n`);
 process.exitCode = failed ? 1 : 0;

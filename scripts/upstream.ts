@@ -56,6 +56,11 @@ async function main(argv: string[]): Promise<number> {
 		})
 		.option("jit", { type: "boolean", default: true, describe: "Compare JIT images" })
 		.option("run", { type: "boolean", default: true, describe: "Run programs and compare" })
+		.option("expect", {
+			type: "boolean",
+			default: true,
+			describe: "Hold programs against their annotations, as test_loader does",
+		})
 		.option("show", { type: "boolean", default: false, describe: "Show first differences at length" })
 		.option("dump", { type: "string", describe: "Write both logs of each program into this folder" })
 		.option("list", { type: "boolean", default: false, describe: "A line for each program that differs" })
@@ -94,6 +99,7 @@ async function main(argv: string[]): Promise<number> {
 		log: args.log,
 		jit: args.jit,
 		run: args.run,
+		expect: args.expect,
 		show: args.show,
 		dump: args.dump ?? null,
 	};

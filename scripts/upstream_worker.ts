@@ -3,15 +3,16 @@
  * One process of `npm run upstream`: boots a kernel that stands in for the records' one and scores the
  * programs that it is sent.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { TestLoader } from "../selftests/bpf/test_loader.ts";
 import { Libbpf } from "../tools/lib/bpf/libbpf.ts";
 import { compare_insns, compare_xlated, first_line_diff, mask_log } from "../tools/upstream/compare.ts";
 import { type LoadCase, type LoadResult, type LogBuffer, load_case } from "../tools/upstream/load_case.ts";
 import type { ProgRecord, RecordLoad, RecordSet } from "../tools/upstream/records.ts";
 import { read_object } from "../tools/upstream/records.ts";
 import type { Finding, Job, JobOptions, Level, ProgScore, WorkerMessage } from "../tools/upstream/score.ts";
-import { bootRecordKernel, type RecordKernel } from "./record_kernel.ts";
+import { bootRecordKernel, bootRunKernel, type RecordKernel } from "./record_kernel.ts";
 
 const LOG_SIZE = 64 << 20;
 
@@ -39,6 +40,115 @@ function machine(set: RecordSet, arch: "x86_64" | "arm64"): Machine {
 	return { kernel, lib, log: { addr: lib.heap.alloc(LOG_SIZE), size: LOG_SIZE }, said };
 }
 
+/** Text without its numbers, for what differs in them only. */
+function plain(text: string): string {
+	return text
+		.split("\n")[0]!
+		.replace(/0x[0-9a-f]+/g, "0xX")
+		.replace(/-?\d+/g, "N")
+		.slice(0, 110);
+}
+
+function case_of(rec: ProgRecord, load: RecordLoad, unpriv: boolean, o: JobOptions): LoadCase {
+	const btf = rec.tags?.find((t) => t.startsWith("comment:test_btf_path="))?.split("=")[1];
+	return {
+		path: join(o.objects, `${rec.obj}.bpf.o`),
+		prog: rec.prog!,
+		unpriv,
+		level: load.level,
+		flags: load.flags,
+		map_fixups: load.map_fixups,
+		btf_custom_path: btf && join(o.objects, btf),
+	};
+}
+
+/** A kernel that runs programs, and the annotations of the object at hand. */
+interface Runner {
+	dir: string;
+	lib: Libbpf;
+	said: () => string;
+	log: LogBuffer;
+	loader: TestLoader | null;
+	obj: string;
+	settle(): void;
+	broken: boolean;
+}
+
+function runner(set: RecordSet, arch: "x86_64" | "arm64"): Runner {
+	const kernel = bootRunKernel(set.dir, arch);
+	let text = "";
+	const lib = new Libbpf(kernel.sys, {
+		known_kernel: true,
+		print: (level, line) => {
+			if (level === 0) text += line;
+		},
+	});
+	const said = (): string => {
+		const t = text;
+		text = "";
+		return t;
+	};
+	const log = { addr: lib.heap.alloc(1 << 20), size: 1 << 20 };
+	return { dir: set.dir, lib, said, log, loader: null, obj: "", settle: kernel.settle, broken: false };
+}
+
+/** Runs a program and holds it against its annotations; adds to the score. */
+function score_run(
+	r: Runner,
+	rec: ProgRecord,
+	brief: RecordLoad,
+	unpriv: boolean,
+	o: JobOptions,
+	s: ProgScore,
+): void {
+	const note = (level: Level, diff: string | null): void => {
+		s.levels[level] = diff === null;
+		if (diff !== null) s.findings.push({ level, cause: plain(diff), text: diff });
+	};
+	const guard = (level: Level, fn: () => string | null): void => {
+		try {
+			note(level, fn());
+		} catch (e) {
+			const err = e as Error;
+			r.broken = true;
+			note(
+				level,
+				`throws ${err.name}: ${err.message}\n${err.stack
+					?.split("\n")
+					.slice(1, o.show ? 20 : 3)
+					.join("\n")}`,
+			);
+		}
+	};
+	if (o.run && brief.run && !unpriv) {
+		guard("run", () => {
+			const got = load_case(r.lib, { ...case_of(rec, brief, unpriv, o), level: 0, run: true }, r.log, r.said);
+			r.settle();
+			if (got.err) return `run: does not load: ${got.err} ${got.libbpf}`;
+			return compare_run(got, brief);
+		});
+	}
+	const up = unpriv ? rec.up_unpriv : rec.up_priv;
+	if (o.expect && up) {
+		guard("expect", () => {
+			if (!r.loader || r.obj !== rec.obj) {
+				r.loader?.close();
+				r.loader = new TestLoader(r.lib, readFileSync(join(o.objects, `${rec.obj}.bpf.o`)), {
+					object_name: rec.obj,
+					resolve_path: (path) => join(o.objects, path),
+				});
+				r.obj = rec.obj;
+			}
+			const spec = r.loader.specs.get(rec.prog!);
+			if (!spec) return `annotations: ${r.loader.bad.find((b) => b.prog === rec.prog)?.why}`;
+			const got = r.loader.run_subtest(spec, unpriv);
+			r.settle();
+			if (got.res === up.res) return null;
+			return `${got.res}, real ${up.res}: ${got.res === "pass" ? "" : got.why} ${r.said()}`;
+		});
+	}
+}
+
 /** The last thing a log says before the statistics. */
 function last_words(log: string): string {
 	const lines = log.split("\n").filter((l) => l && !/^(processed|verification time|stack depth) /.test(l));
@@ -51,7 +161,6 @@ function score_load(
 	brief: RecordLoad,
 	full: RecordLoad,
 	unpriv: boolean,
-	objects: string,
 	o: JobOptions,
 ): ProgScore {
 	const levels: ProgScore["levels"] = {};
@@ -61,17 +170,7 @@ function score_load(
 		if (!ok) findings.push({ level, ...finding() });
 	};
 	const with_log = full.log !== undefined && full.level >= 2 && o.log;
-	const btf = rec.tags?.find((t) => t.startsWith("comment:test_btf_path="))?.split("=")[1];
-	const c: LoadCase = {
-		path: join(objects, `${rec.obj}.bpf.o`),
-		prog: rec.prog!,
-		unpriv,
-		level: with_log ? full.level : brief.level,
-		flags: brief.flags,
-		map_fixups: brief.map_fixups,
-		btf_custom_path: btf && join(objects, btf),
-		run: o.run && brief.run !== undefined,
-	};
+	const c: LoadCase = { ...case_of(rec, brief, unpriv, o), level: with_log ? full.level : brief.level };
 	m.kernel.prepare(brief, rec.prog!);
 	let got: LoadResult;
 	try {
@@ -156,10 +255,6 @@ function score_load(
 		const diff = got.info ? m.kernel.compare_jited(got.info, brief) : "no info";
 		note("jited", diff === null, () => ({ cause: plain(diff!), text: diff! }));
 	}
-	if (o.run && brief.run && got.run) {
-		const diff = compare_run(got, brief);
-		note("run", diff === null, () => ({ cause: plain(diff!), text: diff! }));
-	}
 	return { obj: rec.obj, prog: rec.prog!, unpriv, levels, findings, ms: got.ms };
 }
 
@@ -183,7 +278,12 @@ function writeDump(dir: string, name: string, got: LoadResult, want: RecordLoad)
 	writeFileSync(join(dir, `${name}.real`), want.log ?? "");
 }
 
-async function work(job: Job, m: () => Machine, send: (msg: WorkerMessage) => void): Promise<void> {
+async function work(
+	job: Job,
+	m: () => Machine,
+	run: () => Runner,
+	send: (msg: WorkerMessage) => void,
+): Promise<void> {
 	const { set, obj, options: o } = job;
 	for await (const rec of read_object(set, obj)) {
 		if (rec.open_err !== undefined) {
@@ -215,11 +315,15 @@ async function work(job: Job, m: () => Machine, send: (msg: WorkerMessage) => vo
 		if (!job.progs.includes(rec.prog!)) continue;
 		if (rec.g && rec.g6 && o.priv) {
 			send({ begin: `${obj}/${rec.prog}` });
-			send({ score: score_load(m(), rec, rec.g, rec.g6, false, o.objects, o) });
+			const s = score_load(m(), rec, rec.g, rec.g6, false, o);
+			if (!s.levels.before) score_run(run(), rec, rec.g, false, o, s);
+			send({ score: s });
 		}
 		if (rec.u && rec.u6 && o.unpriv) {
 			send({ begin: `${obj}/${rec.prog} (unprivileged)` });
-			send({ score: score_load(m(), rec, rec.u, rec.u6, true, o.objects, o) });
+			const s = score_load(m(), rec, rec.u, rec.u6, true, o);
+			if (!s.levels.before) score_run(run(), rec, rec.u, true, o, s);
+			send({ score: s });
 		}
 	}
 }
@@ -227,6 +331,7 @@ async function work(job: Job, m: () => Machine, send: (msg: WorkerMessage) => vo
 /** Reads jobs from the parent until it has no more. */
 function main(): void {
 	let current: Machine | null = null;
+	let current_runner: Runner | null = null;
 	let dir = "";
 	const send = (msg: WorkerMessage): void => {
 		process.send?.(msg);
@@ -239,7 +344,12 @@ function main(): void {
 			}
 			return current;
 		};
-		work(job, get, send).then(
+		const get_runner = (): Runner => {
+			if (!current_runner || current_runner.dir !== job.set.dir || current_runner.broken)
+				current_runner = runner(job.set, job.options.arch);
+			return current_runner;
+		};
+		work(job, get, get_runner, send).then(
 			() => send({ done: true }),
 			(e: Error) => send({ done: true, error: e.stack ?? String(e) }),
 		);

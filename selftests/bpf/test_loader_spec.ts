@@ -20,8 +20,8 @@ export const PRIV = 1;
 export const UNPRIV = 2;
 
 const INT_MIN = -2147483648;
-/** "0xcafe4all": any return value is fine. */
-export const POINTER_VALUE = 0xcafe411 | 0;
+/** Any return value is fine. Upstream's spelling is 0xcafe4all, whose `ll` is a suffix. */
+export const POINTER_VALUE = 0xcafe4a;
 export const TEST_DATA_LEN = 64;
 
 export const ARCH_UNKNOWN = 1;
@@ -212,7 +212,13 @@ export function parse_test_spec(obj: bpf_object, prog: bpf_program, arch: "x86_6
 		const tag = btf.name(t.name_off);
 		if (!tag.startsWith("comment:test_")) continue;
 		const s = tag.slice("comment:test_".length);
-		let msg: string | null;
+		const msg = (pfx: string): string | null => skip_dynamic_pfx(s, pfx);
+		const expect_msg = msg("expect_msg=");
+		const expect_msg_unpriv = msg("expect_msg_unpriv=");
+		const jited = msg("jited=");
+		const jited_unpriv = msg("jited_unpriv=");
+		const expect_xlated = msg("expect_xlated=");
+		const expect_xlated_unpriv = msg("expect_xlated_unpriv=");
 		if (s.startsWith("description=")) {
 			description = s.slice("description=".length);
 		} else if (s === "expect_failure") {
@@ -235,29 +241,29 @@ export function parse_test_spec(obj: bpf_object, prog: bpf_program, arch: "x86_6
 		} else if (s === "auxiliary_unpriv") {
 			spec.auxiliary = true;
 			spec.mode_mask |= UNPRIV;
-		} else if ((msg = skip_dynamic_pfx(s, "expect_msg=")) !== null) {
-			spec.priv.expect_msgs.push(message(msg, false));
+		} else if (expect_msg !== null) {
+			spec.priv.expect_msgs.push(message(expect_msg, false));
 			spec.mode_mask |= PRIV;
-		} else if ((msg = skip_dynamic_pfx(s, "expect_msg_unpriv=")) !== null) {
-			spec.unpriv.expect_msgs.push(message(msg, false));
+		} else if (expect_msg_unpriv !== null) {
+			spec.unpriv.expect_msgs.push(message(expect_msg_unpriv, false));
 			spec.mode_mask |= UNPRIV;
-		} else if ((msg = skip_dynamic_pfx(s, "jited=")) !== null) {
+		} else if (jited !== null) {
 			if (arch_mask === 0) throw new BadSpec("__jited used before __arch_*");
 			if (collect_jit) {
-				jit.push(msg, spec.priv.jited);
+				jit.push(jited, spec.priv.jited);
 				spec.mode_mask |= PRIV;
 			}
-		} else if ((msg = skip_dynamic_pfx(s, "jited_unpriv=")) !== null) {
+		} else if (jited_unpriv !== null) {
 			if (arch_mask === 0) throw new BadSpec("__unpriv_jited used before __arch_*");
 			if (collect_jit) {
-				unpriv_jit.push(msg, spec.unpriv.jited);
+				unpriv_jit.push(jited_unpriv, spec.unpriv.jited);
 				spec.mode_mask |= UNPRIV;
 			}
-		} else if ((msg = skip_dynamic_pfx(s, "expect_xlated=")) !== null) {
-			xlated.push(msg, spec.priv.expect_xlated);
+		} else if (expect_xlated !== null) {
+			xlated.push(expect_xlated, spec.priv.expect_xlated);
 			spec.mode_mask |= PRIV;
-		} else if ((msg = skip_dynamic_pfx(s, "expect_xlated_unpriv=")) !== null) {
-			unpriv_xlated.push(msg, spec.unpriv.expect_xlated);
+		} else if (expect_xlated_unpriv !== null) {
+			unpriv_xlated.push(expect_xlated_unpriv, spec.unpriv.expect_xlated);
 			spec.mode_mask |= UNPRIV;
 		} else if (s.startsWith("retval=")) {
 			spec.priv.retval = parse_retval(s.slice("retval=".length), "__retval");

@@ -5,7 +5,7 @@ import pc from "picocolors";
 import type { RecordSet } from "./records.ts";
 
 /** In the order in which a program goes through them. `before` is none: the real kernel's verifier was not reached. */
-export const LEVELS = ["insns", "verdict", "stats", "log", "xlated", "jited", "run"] as const;
+export const LEVELS = ["insns", "verdict", "stats", "log", "xlated", "jited", "run", "expect"] as const;
 export type Level = (typeof LEVELS)[number];
 
 export interface Finding {
@@ -35,6 +35,7 @@ export interface JobOptions {
 	log: boolean;
 	jit: boolean;
 	run: boolean;
+	expect: boolean;
 	show: boolean;
 	/** Folder for both logs of every program. */
 	dump: string | null;
