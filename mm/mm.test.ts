@@ -485,6 +485,35 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 			expect(() => m.mem.r8(stack + 4 * PAGE_SIZE - 8)).toThrow(GuestFault);
 		});
 
+		it.runIf(arch === "x86_64")(
+			"fault at the first instruction of a CPU's first user code, atomics included",
+			() => {
+				const text = mm.mmap(0, PAGE_SIZE, RW | PROT_EXEC, ANON, null, 0);
+				const data = mm.mmap(0, 4 * PAGE_SIZE, RW, ANON, null, 0);
+				mm.write(text, Uint8Array.of(0xf0, 0x48, 0x0f, 0xc1, 0x07, 0x0f, 5)); // lock xadd [rdi],rax; syscall
+				const regs = m.arch.new_user_regs();
+				const run = (space: MmStruct, cpu: number, at: number) => {
+					regs.pc = text;
+					regs.gpr[7] = BigInt(at);
+					regs.gpr[0] = 5n;
+					return m.arch.run_user(cpu, space.table, regs);
+				};
+				expect(run(mm, 0, data).kind).toBe("syscall");
+				m.arch.cpus[1]!.insn_budget = 100;
+				expect(run(mm, 1, data + PAGE_SIZE).kind).toBe("syscall");
+				expect(m.arch.cpus[1]!.insn_budget).toBeLessThan(100);
+				m.arch.cpus[1]!.insn_budget = Number.POSITIVE_INFINITY;
+				expect(run(mm, 1, data + 2 * PAGE_SIZE).kind).toBe("syscall");
+				// an atomic on a page that parent and child share is a write
+				const child = mm.fork()!;
+				expect(run(child, 0, data).kind).toBe("syscall");
+				expect([mm.user.r32(data), child.user.r32(data)]).toEqual([5, 10]);
+				mm.mprotect(data, PAGE_SIZE, PROT_READ);
+				expect(run(mm, 0, data)).toMatchObject({ kind: "fault", fault: { write: true, present: true } });
+				child.exit();
+			},
+		);
+
 		it("copy to and from the kernel with -EFAULT", () => {
 			const a = mm.mmap(0, PAGE_SIZE, RW, ANON, null, 0);
 			expect(mm.write(a + 4090, Uint8Array.of(104, 105, 0))).toBe(true);

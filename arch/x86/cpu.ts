@@ -150,10 +150,11 @@ export class X86Cpu extends BaseCpu<X86Vcpu> {
 		this.ticks = 0;
 		vcpu.arm();
 		if (!vcpu.enter_user_mode()) {
-			// the first time: let the engine itself go to user mode, and keep how that looks
-			this.set_num(RCX, regs.pc);
+			// the first time: let the engine itself go to user mode, and keep how that looks. It goes to
+			// address 0, where every start stops
+			this.set_num(RCX, 0);
 			this.set_num(R11, 0x202);
-			vcpu.start(this.sysret_code, 1);
+			vcpu.start(this.sysret_code, 0);
 			vcpu.learn_user_mode();
 			if (vcpu.cpl !== 3) throw new Error("BUG: sysretq did not enter user mode");
 		}
