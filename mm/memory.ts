@@ -252,6 +252,12 @@ export class KernelMemory implements GuestMemory {
 	}
 
 	read(va: number, len: number): Uint8Array {
+		const off = va & (PAGE_SIZE - 1);
+		const slot = (va >>> 12) & TLB_MASK;
+		if (this.rkey[slot] === va - off && off + len <= PAGE_SIZE) {
+			const at = this.rpa[slot]! | off;
+			return this.u8.slice(at, at + len);
+		}
 		const out = new Uint8Array(len);
 		for (let at = 0; at < len; ) {
 			const v = this.view(va + at, len - at, false);
@@ -263,6 +269,12 @@ export class KernelMemory implements GuestMemory {
 	}
 
 	write(va: number, bytes: Uint8Array): void {
+		const off = va & (PAGE_SIZE - 1);
+		const slot = (va >>> 12) & TLB_MASK;
+		if (this.wkey[slot] === va - off && off + bytes.length <= PAGE_SIZE) {
+			this.u8.set(bytes, this.wpa[slot]! | off);
+			return;
+		}
 		for (let at = 0; at < bytes.length; ) {
 			const v = this.view(va + at, bytes.length - at, true);
 			if (v.length === 0) throw new GuestFault(va + at, true);
@@ -274,6 +286,16 @@ export class KernelMemory implements GuestMemory {
 	/** memmove(): overlapping ranges come out right. */
 	copy(dst: number, src: number, len: number): void {
 		if (len <= 0) return;
+		const soff = src & (PAGE_SIZE - 1);
+		const doff = dst & (PAGE_SIZE - 1);
+		if (soff + len <= PAGE_SIZE && doff + len <= PAGE_SIZE) {
+			const s = this.translate(src, false);
+			const d = this.translate(dst, true);
+			if (s < RAM_CHUNK && d < RAM_CHUNK) {
+				this.u8.copyWithin(d, s, s + len);
+				return;
+			}
+		}
 		if (dst > src && dst < src + len) {
 			this.write(dst, this.read(src, len));
 			return;
@@ -288,6 +310,13 @@ export class KernelMemory implements GuestMemory {
 	}
 
 	fill(va: number, len: number, byte: number): void {
+		if (len > 0 && (va & (PAGE_SIZE - 1)) + len <= PAGE_SIZE) {
+			const at = this.translate(va, true);
+			if (at < RAM_CHUNK) {
+				this.u8.fill(byte, at, at + len);
+				return;
+			}
+		}
 		for (let at = 0; at < len; ) {
 			const v = this.view(va + at, len - at, true);
 			if (v.length === 0) throw new GuestFault(va + at, true);

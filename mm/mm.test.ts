@@ -228,6 +228,43 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 		});
 	});
 
+	describe("more than 2 GiB of RAM", () => {
+		it("is reached through every mapping", () => {
+			const big = create_machine({ arch, cpus: 1, memory: 3 * 2 ** 30 });
+			const blocks: number[] = [];
+			for (let p = big.pages.alloc_pages(0, 10); p >= 0; p = big.pages.alloc_pages(0, 10)) blocks.push(p);
+			const far = Math.max(...blocks);
+			expect(far * PAGE_SIZE).toBeGreaterThan(2 ** 31);
+			const near = Math.min(...blocks);
+			for (const p of blocks) if (p !== far && p !== near) big.pages.__free_pages(p, 10);
+			// a far page between two near ones
+			const va = big.vmalloc.vmap([near, far, near + 1]);
+			const direct = big.pages.page_to_virt(far);
+			const { mem } = big;
+			for (const at of [va + PAGE_SIZE, va + PAGE_SIZE - 3, va + 2 * PAGE_SIZE - 5]) {
+				mem.w64(at, 0x1122334455667788n);
+				expect(mem.r64(at)).toBe(0x1122334455667788n);
+				mem.wptr(at, -12345);
+				expect(mem.rptr(at)).toBe(-12345);
+				mem.w32(at, 7);
+				expect([mem.r32(at), mem.rs32(at), mem.r16(at), mem.r8(at)]).toEqual([7, 7, 7, 7]);
+			}
+			mem.write(direct + 100, Uint8Array.of(1, 2, 3));
+			expect(mem.read(va + PAGE_SIZE + 100, 3)).toEqual(Uint8Array.of(1, 2, 3));
+			mem.copy(va + 8, direct + 100, 3);
+			expect(mem.read(va + 8, 3)).toEqual(Uint8Array.of(1, 2, 3));
+			mem.fill(direct, 16, 9);
+			expect(mem.r64(va + PAGE_SIZE)).toBe(0x0909090909090909n);
+			expect(mem.compare(direct, va + PAGE_SIZE, PAGE_SIZE)).toBe(0);
+			if (arch === "x86_64") {
+				const load = big.text.define_code("load", Uint8Array.of(0x48, 0x8b, 0x07, 0xc3));
+				expect(big.run(0, load, [va + PAGE_SIZE])).toBe(0x0909090909090909n);
+				expect(big.run(0, load, [direct])).toBe(0x0909090909090909n);
+			}
+			big.close();
+		});
+	});
+
 	/** A file whose mapping has `ops`. */
 	function map_file(ops: vm_operations_struct | null, mode = 3, refuse = 0): MmFile & { released: number } {
 		const f = {
