@@ -1704,6 +1704,176 @@ struct bpf_xfrm_info {
 	u32 if_id;
 	int link;
 };
+struct  {
+	int counter;
+};
+struct bpf_cg_run_ctx {
+	struct bpf_run_ctx run_ctx;
+	const struct bpf_prog_array_item *prog_item;
+	int retval;
+};
+struct qdisc_skb_cb {
+	struct {
+		unsigned int pkt_len;
+		u16 slave_dev_queue_mapping;
+		u16 tc_classid;
+	};
+	unsigned char data[20];
+};
+struct bpf_skb_data_end {
+	struct qdisc_skb_cb qdisc_cb;
+	void *data_meta;
+	void *data_end;
+};
+struct bpf_struct_ops {
+	int (*reg)(void *, struct bpf_link *) @32;
+	int (*update)(void *, void *, struct bpf_link *) @48;
+	const char *name @80;
+} @1816;
+struct cpu {
+	int node_id;
+	int hotpluggable;
+	struct device dev;
+};
+struct flow_dissector {
+	unsigned long long used_keys;
+	unsigned short offset[33];
+};
+struct flow_keys {
+
+} @80;
+struct hash {
+	int ino;
+	int minor;
+	int major;
+	umode_t mode;
+	struct hash *next;
+	char name[4098];
+};
+struct id {
+	__u16 id;
+	__be16 proto;
+};
+struct key {
+	kuid_t uid @104;
+	short state @120;
+	unsigned long flags @128;
+	union {
+		struct {
+			unsigned long hash @0;
+			struct key_type *type @16;
+		} @40;
+	} @40 @136;
+} @216;
+typedef u8 kprobe_opcode_t;
+struct kprobe {
+	kprobe_opcode_t *addr @40;
+	unsigned int offset @56;
+	u32 flags @120;
+} @128;
+struct netkit {
+	struct bpf_mprog_entry *active @8;
+} @1616;
+struct node {
+	struct device dev;
+	struct list_head access_list;
+};
+struct pcpu_hot {
+	union {
+		struct {
+			struct task_struct *current_task;
+			int preempt_count;
+			int cpu_number;
+			unsigned long top_of_stack;
+			void *hardirq_stack_ptr;
+			u16 softirq_pending;
+			bool hardirq_stack_inuse;
+		};
+		u8 pad[64];
+	};
+};
+enum perf_event_state { PERF_EVENT_STATE_DEAD = -4, PERF_EVENT_STATE_EXIT, PERF_EVENT_STATE_ERROR, PERF_EVENT_STATE_OFF, PERF_EVENT_STATE_INACTIVE, PERF_EVENT_STATE_ACTIVE };
+struct perf_event {
+	struct perf_event *group_leader @144;
+	enum perf_event_state state @168;
+	local64_t count @176;
+	u64 tstamp @208;
+	struct perf_event_context *ctx @552;
+	struct perf_event *parent @640;
+	int cpu @652;
+	struct perf_buffer *rb @720;
+	struct pid_namespace *ns @976;
+	u64 id @984;
+	struct bpf_prog *prog @1024;
+} @1312;
+struct perf_sample_data {
+	u64 period @8;
+	u64 type @24;
+	u64 id @48;
+	u64 ip @64;
+	u64 cgroup @176;
+	u64 addr @184;
+} @256;
+struct sk_filter {
+	refcount_t refcnt;
+	struct callback_head rcu;
+	struct bpf_prog *prog;
+};
+struct scatterlist @32;
+struct sk_msg_sg {
+	u32 start @0;
+	u32 end @8;
+	u32 size @12;
+	struct scatterlist data[19] @32;
+} @640;
+struct strp_msg {
+	int full_len;
+	int offset;
+};
+struct _strp_msg {
+	struct strp_msg strp;
+	int accum_len;
+};
+struct tls_msg {
+	u8 control;
+};
+struct sk_skb_cb {
+	unsigned char data[20];
+	unsigned char pad[4];
+	struct _strp_msg strp;
+	struct tls_msg tls;
+	u64 temp_reg;
+};
+struct sockaddr_in {
+	__kernel_sa_family_t sin_family;
+	__be16 sin_port;
+	struct in_addr sin_addr;
+	unsigned char __pad[8];
+};
+struct tcp_skb_cb {
+	__u32 seq @0;
+	__u8 tcp_flags @12;
+	__u32 ack_seq @16;
+} @48;
+struct static_key {
+	atomic_t enabled;
+	union {
+		unsigned long type;
+		struct jump_entry *entries;
+		struct static_key_mod *next;
+	};
+};
+struct tracepoint {
+	const char *name @0;
+	struct static_key key @8;
+} @80;
+struct xdp_sock {
+	struct sock sk @0;
+	struct net_device *dev @776;
+	u16 queue_id @816;
+	enum { XSK_READY, XSK_BOUND, XSK_UNBOUND } state @820;
+	struct sk_buff *skb @880;
+} @960;
 typedef u64 uint64_t;
 typedef struct {
 	u64 key[2];
