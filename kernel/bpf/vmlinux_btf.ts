@@ -7,7 +7,6 @@ import type { btf } from "./btf_types.ts";
 import { btf_from_c } from "./btf_writer.ts";
 import { module_types } from "./testmod_types.ts";
 import { vmlinux_functions, vmlinux_variables } from "./vmlinux_funcs.ts";
-import { vmlinux_pcpu_hot, vmlinux_skb_cb } from "./vmlinux_internal.ts";
 import { vmlinux_object_types } from "./vmlinux_objects.ts";
 import { vmlinux_base_types, vmlinux_context_types, vmlinux_regs } from "./vmlinux_types.ts";
 
@@ -19,8 +18,6 @@ export function builtin_vmlinux_btf(arch: ArchName): Uint8Array {
 			vmlinux_regs[arch],
 			vmlinux_context_types,
 			vmlinux_object_types,
-			vmlinux_skb_cb,
-			arch === "x86_64" ? vmlinux_pcpu_hot : "",
 			// system calls are named after the architecture
 			arch === "arm64" ? vmlinux_functions.replaceAll("__x64_sys_", "__arm64_sys_") : vmlinux_functions,
 			vmlinux_variables,
