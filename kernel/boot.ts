@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Making a kernel: configuration, memory, symbols, BTF, and what the subsystems hang on it. */
 import { gzipSync } from "node:zlib";
+import { ENOENT } from "../include/uapi/asm-generic/errno.ts";
 import { BTF_KIND_DATASEC, BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
 import { BpfState } from "./bpf/bpf_state.ts";
 import {
@@ -16,7 +17,7 @@ import { register_helpers } from "./bpf/helpers.ts";
 import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
 import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";
-import { boot_vmlinux_btf } from "./bpf/vmlinux_btf.ts";
+import { boot_vmlinux_btf, builtin_module_btf } from "./bpf/vmlinux_btf.ts";
 import { default_kconfig } from "./kconfig.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
@@ -50,6 +51,8 @@ export interface BootOptions {
 	vmlinuxBtf?: Uint8Array;
 	/** Modules with BTF to load. */
 	moduleBtfs?: ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
+	/** Modules to load whose types are built in (bpf_testmod and its kin). */
+	modules?: readonly string[];
 	/** /proc/config.gz, as text. */
 	kconfig?: string;
 	/** Print the kernel log to stderr. */
@@ -176,6 +179,12 @@ export function init_kernel(
 			const err = load_module_btf(kernel, name, data);
 			if (err < 0) kernel.printk(`BPF: BTF of module ${name} does not parse: ${err}`);
 		}
+	}
+	for (const name of options.modules ?? []) {
+		const base = get_vmlinux();
+		const data = typeof base === "number" ? null : builtin_module_btf(name, base);
+		const err = data ? load_module_btf(kernel, name, data) : -ENOENT;
+		if (err < 0) kernel.printk(`module ${name} does not load: ${err}`);
 	}
 	pseudo_files(kernel, get_vmlinux);
 }
