@@ -46,11 +46,10 @@ import {
 	type Libbpf,
 } from "../lib/bpf/libbpf.ts";
 
-const CAP_NET_ADMIN = 12;
-const CAP_SYS_ADMIN = 21;
-const CAP_PERFMON = 38;
-const CAP_BPF = 39;
-const DROPPED: ReadonlySet<number> = new Set([CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF]);
+export const CAP_NET_ADMIN = 12;
+export const CAP_SYS_ADMIN = 21;
+export const CAP_PERFMON = 38;
+export const CAP_BPF = 39;
 
 /** tools/testing/selftests/bpf/test_loader.c: is_unpriv_capable_map */
 export function is_unpriv_capable_map(map: bpf_map): boolean {
@@ -75,10 +74,13 @@ export function is_unpriv_capable_map(map: bpf_map): boolean {
 	}
 }
 
-/** Drops what test_loader drops; call the result to have it back. */
-export function drop_capabilities(lib: Libbpf): () => void {
+/** Drops what test_loader drops, or these; call the result to have it back. */
+export function drop_capabilities(
+	lib: Libbpf,
+	caps: readonly number[] = [CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF],
+): () => void {
 	const before = lib.sys.capGet();
-	lib.sys.capSet(before.filter((c) => !DROPPED.has(c)));
+	lib.sys.capSet(before.filter((c) => !caps.includes(c)));
 	return () => {
 		lib.sys.capSet(before);
 	};
@@ -93,8 +95,8 @@ export interface LoadCase {
 	/** Names of maps and the max_entries that test_progs gives them. */
 	map_fixups: readonly (readonly [string, number])[];
 	btf_custom_path?: string | undefined;
-	/** Run it after the load, as the records' kernel was asked to. */
-	run?: boolean;
+	/** Run it after the load, as the records' kernel was asked to; called before: 0, or what went wrong. */
+	run?: (obj: bpf_object) => number;
 }
 
 export interface RunResult {
@@ -228,7 +230,11 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 		if (result.err === 0 && prog.fd >= 0) {
 			const info = bpf_prog_get_info_by_fd(lib, prog.fd);
 			if (typeof info !== "number") result.info = info;
-			if (c.run) result.run = test_run(lib, obj, prog);
+			if (c.run) {
+				const err = c.run(obj);
+				if (err) throw new Error(`preparing the run of ${c.prog}: ${err}`);
+				result.run = test_run(lib, obj, prog);
+			}
 		}
 		return done();
 	} finally {

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * `npm run bench [-- machine|ringbuf|start|verifier ...]`: how fast the mirror is, each figure beside what it is
+ * compared with in the same run, or the published rate of the real kernel.
+ */
+import { fork, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import Table from "cli-table3";
+import koffi from "koffi";
+import pc from "picocolors";
+import { call, framed, le } from "../arch/x86/testing.ts";
+import { boot } from "../kernel/boot.ts";
+import { TaskSys } from "../kernel/sys.ts";
+import { create_machine } from "../mm/machine.ts";
+import { nrGetpgid, readProg } from "../selftests/bpf/skel.ts";
+import {
+	bpf_link__destroy,
+	bpf_map__fd,
+	bpf_object__attach,
+	bpf_object__close,
+	bpf_object__load,
+	bpf_object__open_mem,
+	Libbpf,
+	ring_buffer__consume,
+	ring_buffer__free,
+	ring_buffer__new,
+} from "../tools/lib/bpf/libbpf.ts";
+import { bootMirror } from "../tools/mirror.ts";
+import { find_unicorn } from "../virt/library.ts";
+import { rootDir, upstreamCache } from "./paths.ts";
+import { setup } from "./setup.ts";
+
+type Row = [what: string, figure: string, comparedWith: string, ratio: string];
+
+/** Median nanoseconds of one operation; `run(n)` does n of them. */
+function median(run: (n: number) => void, n: number, ms = 400): number {
+	run(n);
+	const times: number[] = [];
+	for (const end = performance.now() + ms; performance.now() < end || times.length < 5; ) {
+		const t = performance.now();
+		run(n);
+		times.push(((performance.now() - t) * 1e6) / n);
+	}
+	return times.sort((a, b) => a - b)[times.length >> 1]!;
+}
+
+const ns = (v: number): string => `${v < 10 ? v.toFixed(2) : v.toFixed(0)} ns`;
+const times = (v: number): string => `${v < 10 ? v.toFixed(2) : v.toFixed(0)} x`;
+
+function machineRows(): Row[] {
+	const m = create_machine({ arch: "x86_64", cpus: 1, memory: 64 << 20 });
+	let serial = 0;
+	const code = (...bytes: number[]) => m.text.define_code(`bench_${serial++}`, Uint8Array.from(bytes));
+	const add = m.text.define("bench_add", (cpu) => cpu.argp(0) + cpu.argp(1));
+	// push rbx, r12, rax; mov ebx,edi; mov r12,helper; 1: mov edi,ebx; mov esi,1; call r12; dec ebx; jnz 1b; pops; ret
+	const loop = code(
+		...[0x53, 0x41, 0x54, 0x50, 0x89, 0xfb, 0x49, 0xbc, ...le(add, 8)],
+		...[0x89, 0xdf, 0xbe, 1, 0, 0, 0, 0x41, 0xff, 0xd4, 0xff, 0xcb, 0x75, 0xf2, 0x58, 0x41, 0x5c, 0x5b, 0xc3],
+	);
+	const ret = code(0xb8, 1, 0, 0, 0, 0xc3);
+	// mov ecx,edi; 1: dec ecx; jnz 1b; ret
+	const spin = code(0x89, 0xf9, 0xff, 0xc9, 0x75, 0xfc, 0xc3);
+	const nested = m.text.define("bench_nested", () => m.run(0, ret, []));
+	const outer = code(...framed(...call(nested)));
+	const version = koffi.load(find_unicorn().path).func("unsigned int uc_version(void *, void *)");
+	const helper = median((n) => m.run(0, loop, [n]), 20_000);
+	const native = median((n) => {
+		for (let i = 0; i < n; i++) version(null, null);
+	}, 20_000);
+	const into = median((n) => {
+		for (let i = 0; i < n; i++) m.run(0, ret, []);
+	}, 10_000);
+	const callback = median((n) => {
+		for (let i = 0; i < n; i++) m.run(0, outer, []);
+	}, 5_000);
+	const insn = median((n) => m.run(0, spin, [n]), 10_000_000) / 2;
+	const js = median((n) => {
+		let left = n | 0;
+		do left = (left - 1) | 0;
+		while (left !== 0);
+	}, 10_000_000);
+	return [
+		[
+			"helper round trip",
+			ns(helper),
+			`JavaScript into C and back through koffi: ${ns(native)}`,
+			times(helper / native),
+		],
+		["call into machine code and back", ns(into), "the same", times(into / native)],
+		["… with a helper that calls machine code", ns(callback), "the same", times(callback / native)],
+		[
+			"emulated instructions",
+			`${(1000 / insn).toFixed(0)} M/s`,
+			`the same loop compiled by V8: ${(2000 / js).toFixed(0)} M/s`,
+			times((2 * insn) / js),
+		],
+	];
+}
+
+/** bench_ringbufs: one producer, 512 KiB, batches of 500 samples of 8 bytes. */
+function ringbufRate(output: boolean): number {
+	const mirror = bootMirror();
+	const sys = mirror.newProcess();
+	const lib = new Libbpf(sys, { known_kernel: true });
+	const obj = bpf_object__open_mem(lib, readProg("bench_ringbuf", "x86_64"), {
+		object_name: "bench_ringbuf",
+	});
+	if (typeof obj === "number") throw new Error(`bench_ringbuf does not open: ${obj}`);
+	const rodata = obj.maps.find((m) => m.real_name === ".rodata")!.init_data!;
+	// const volatile int batch_cnt, use_output, nr, in the order of the source.
+	const view = new DataView(rodata.buffer, rodata.byteOffset);
+	view.setInt32(4, output ? 1 : 0, true);
+	view.setInt32(8, nrGetpgid("x86_64"), true);
+	let err = bpf_object__load(obj);
+	if (err) throw new Error(`bench_ringbuf does not load: ${err}`);
+	const links = bpf_object__attach(obj);
+	if (typeof links === "number") throw new Error(`bench_ringbuf does not attach: ${links}`);
+	let seen = 0;
+	const fd = bpf_map__fd(obj.maps.find((m) => m.name === "ringbuf")!);
+	const rb = ring_buffer__new(lib, fd, (addr) => {
+		if (sys.load64(addr) === 42n) seen++;
+		return 0;
+	});
+	if (rb === null || typeof rb === "number") throw new Error("no consumer");
+	const batch = () => {
+		sys.getpgid(0);
+		err = ring_buffer__consume(rb);
+		if (err < 0) throw new Error(`consumer: ${err}`);
+	};
+	for (let i = 0; i < 20; i++) batch();
+	seen = 0;
+	const t = performance.now();
+	while (performance.now() - t < 2000) batch();
+	const rate = seen / (performance.now() - t) / 1000;
+	ring_buffer__free(rb);
+	for (const link of links.values()) bpf_link__destroy(link);
+	bpf_object__close(obj);
+	return rate;
+}
+
+/** What the commit that added bench_ringbufs measured: rb-libbpf, one producer, in parallel, Xeon E5-2680 v4. */
+const KERNEL_RB_LIBBPF = 12.054;
+
+function ringbufRows(): Row[] {
+	return [false, true].map((output): Row => {
+		const rate = ringbufRate(output);
+		return [
+			`ring buffer events, ${output ? "output" : "reserve and submit"}, to the mapped consumer`,
+			`${rate.toFixed(3)} M/s`,
+			`rb-libbpf on a real kernel, as published with bench_ringbufs: ${KERNEL_RB_LIBBPF} M/s`,
+			times(KERNEL_RB_LIBBPF / rate),
+		];
+	});
+}
+
+function wall(args: readonly string[]): number {
+	const t: number[] = [];
+	for (let i = 0; i < 3; i++) {
+		const start = performance.now();
+		const r = spawnSync(process.execPath, args, { cwd: rootDir(), stdio: "ignore" });
+		if (r.status !== 0) throw new Error(`node ${args.join(" ")} failed`);
+		t.push(performance.now() - start);
+	}
+	return t.sort((a, b) => a - b)[1]!;
+}
+
+function startRows(): Row[] {
+	const nodeAlone = wall(["-e", "0"]);
+	const ringbuf = wall(["scripts/bootstrap.mjs", "scripts/start.ts", "-t", "ringbuf"]);
+	const t = performance.now();
+	const n = 5;
+	for (let i = 0; i < n; i++) boot();
+	const booting = (performance.now() - t) / n;
+	return [
+		[
+			"cold start: npm start -- -t ringbuf",
+			`${ringbuf.toFixed(0)} ms`,
+			`node alone: ${nodeAlone.toFixed(0)} ms`,
+			times(ringbuf / nodeAlone),
+		],
+		["boot of a kernel", `${booting.toFixed(0)} ms`, "the same", times(booting / nodeAlone)],
+	];
+}
+
+/**
+ * The heaviest upstream programs, and how many million instructions a real kernel verified in a second on such
+ * a machine: slowest and fastest of their kind.
+ */
+const HEAVY: readonly (readonly [obj: string, prog: string, slow: number, fast: number])[] = [
+	["loop3", "while_true", 1.2, 3.5],
+	["test_verif_scale3", "balancer_ingress", 4.4, 6.0],
+	["test_verif_scale2", "balancer_ingress", 4.4, 6.0],
+	["test_verif_scale1", "balancer_ingress", 4.4, 6.0],
+	["pyperf600_nounroll", "on_event", 0.12, 0.31],
+	["loop1", "nested_loops", 1.2, 3.5],
+	["strobemeta", "on_event", 1.2, 3.5],
+	["pyperf180", "on_event", 0.12, 0.31],
+	["strobemeta_nounroll2", "on_event", 1.2, 3.5],
+	["pyperf100", "on_event", 0.12, 0.31],
+];
+
+interface Verified {
+	readonly insns: number;
+	/** Milliseconds in the verifier, best of three. */
+	readonly ms: number;
+	/** Peak resident memory of the process, MiB. */
+	readonly rss: number;
+}
+
+/** In a process of its own: load one program three times. */
+function verifyOne(path: string, prog: string): Verified {
+	const kernel = boot({ memory: 1 << 30, config: { bpf_jit_enable: true } });
+	const sys = new TaskSys(kernel, kernel.new_task());
+	const lib = new Libbpf(sys, { known_kernel: true });
+	const size = 1 << 20;
+	const log = lib.heap.alloc(size);
+	let best = Number.POSITIVE_INFINITY;
+	let insns = 0;
+	for (let i = 0; i < 3; i++) {
+		const obj = bpf_object__open_mem(lib, readFileSync(path), { object_name: "bench" });
+		if (typeof obj === "number") throw new Error(`${path}: errno ${-obj}`);
+		for (const p of obj.programs) p.autoload = p.name === prog;
+		const p = obj.programs.find((x) => x.name === prog)!;
+		p.log_buf = log;
+		p.log_size = size;
+		// BPF_LOG_STATS: the kernel's own measure of its verifier.
+		p.log_level = 4;
+		sys.store8(log, 0);
+		bpf_object__load(obj);
+		const text = Buffer.from(sys.load(log, 4096)).toString("latin1").split("\0")[0]!;
+		insns = Number(/^processed (\d+) insns/m.exec(text)?.[1] ?? 0);
+		const usec = Number(/^verification time (\d+) usec/m.exec(text)?.[1] ?? 0);
+		if (!insns || !usec) throw new Error(`${path}: no statistics: ${text}`);
+		best = Math.min(best, usec / 1000);
+		bpf_object__close(obj);
+	}
+	return { insns, ms: best, rss: process.resourceUsage().maxRSS / 1024 };
+}
+
+async function verifierRows(): Promise<Row[]> {
+	const dir = join(upstreamCache(), "objs/x86/default");
+	if (!existsSync(join(dir, "pyperf100.bpf.o"))) {
+		process.stderr.write(
+			`verifier: the upstream objects are not built in ${dir}: npm run upstream builds them\n`,
+		);
+		return [];
+	}
+	const rows: Row[] = [];
+	const slower: number[] = [];
+	let peak = 0;
+	for (const [obj, prog, slow, fast] of HEAVY) {
+		process.stderr.write(`verifier: ${obj}/${prog}\r`);
+		const v = await new Promise<Verified>((resolve, reject) => {
+			const child = fork(join(rootDir(), "scripts/bench.ts"), ["one", join(dir, `${obj}.bpf.o`), prog], {
+				execArgv: ["--import", "tsx"],
+			});
+			child.on("message", (m) => resolve(m as Verified));
+			child.on("error", reject);
+			child.on("exit", (code) => code !== 0 && reject(new Error(`${obj} failed`)));
+		});
+		const rate = v.insns / v.ms / 1000;
+		const worst = fast / rate;
+		slower.push(worst);
+		peak = Math.max(peak, v.rss);
+		rows.push([
+			`${obj}/${prog}`,
+			`${v.insns} insns in ${v.ms.toFixed(0)} ms, ${v.rss.toFixed(0)} MiB`,
+			`${rate.toFixed(2)} M/s; a real kernel: ${slow} to ${fast} M/s`,
+			`${(slow / rate).toFixed(2)} to ${worst.toFixed(2)} x`,
+		]);
+	}
+	const mid = slower.sort((a, b) => a - b);
+	rows.push([
+		"the ten",
+		`peak ${peak.toFixed(0)} MiB`,
+		"times the fastest real kernel: median, worst",
+		`${((mid[4]! + mid[5]!) / 2).toFixed(2)} x, ${mid[9]!.toFixed(2)} x`,
+	]);
+	return rows;
+}
+
+const sections: Record<string, () => Row[] | Promise<Row[]>> = {
+	machine: machineRows,
+	ringbuf: ringbufRows,
+	start: startRows,
+	verifier: verifierRows,
+};
+
+async function main(args: readonly string[]): Promise<number> {
+	if (args[0] === "one") {
+		process.send?.(verifyOne(args[1]!, args[2]!));
+		return 0;
+	}
+	const chosen = args.length ? args : Object.keys(sections);
+	const unknown = chosen.find((s) => !(s in sections));
+	if (unknown !== undefined) {
+		process.stderr.write(`bench: there is no ${unknown}; there are ${Object.keys(sections).join(", ")}\n`);
+		return 2;
+	}
+	if (!(await setup())) return 1;
+	for (const name of chosen) {
+		const rows = await sections[name]!();
+		const table = new Table({
+			head: [name, "here", "compared with", "ratio"],
+			style: { head: [], border: [] },
+		});
+		table.push(...rows);
+		process.stdout.write(`${pc.bold(name)}\n${table.toString()}\n`);
+	}
+	return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
