@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A kernel on the emulated machine: its memory, its text with the bodies behind it, and the JIT. */
 import type { Cpu } from "../arch/arch.ts";
-import { BpfExtableEntry } from "../arch/x86/extable.ts";
+import { Arm64Jit } from "../arch/arm64/net/bpf_jit_comp.ts";
 import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
 import { u64_to_addr } from "../lib/addr.ts";
 import { GFP_KERNEL } from "../mm/gfp.ts";
@@ -46,11 +46,12 @@ export class MachineSymbols implements SymbolTable {
 		return this.bodies!.call(name, cpu.arg(0), cpu.arg(1), cpu.arg(2), cpu.arg(3), cpu.arg(4));
 	}
 	entries(): { name: string; addr: bigint; text: boolean }[] {
-		const data = 0xffffffff82000000n;
-		return this.machine.text
-			.entries()
-			.map((e) => ({ name: e.name, addr: BigInt.asUintN(64, BigInt(e.addr)) }))
-			.map((e) => ({ ...e, text: e.addr >= 0xffffffff81000000n && e.addr < data }));
+		const { text_start, text_end } = this.machine.arch.layout;
+		return this.machine.text.entries().map((e) => ({
+			name: e.name,
+			addr: BigInt.asUintN(64, BigInt(e.addr)),
+			text: e.addr >= text_start && e.addr < text_end,
+		}));
 	}
 }
 
@@ -84,7 +85,7 @@ class ModuleMemory implements JitMemory {
 		this.owners.set(addr, owner);
 		this.machine.arch.add_extable(
 			owner,
-			entries.map((e) => new BpfExtableEntry(u64_to_addr(e.insn), Number(e.fixup))),
+			entries.map((e) => this.machine.arch.bpf_extable_entry(u64_to_addr(e.insn), Number(e.fixup))),
 		);
 	}
 }
@@ -147,7 +148,11 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 				kconfig: (name: string) => ["y", "m"].includes(config.kconfig.get(`CONFIG_${name}`) ?? ""),
 				printk: (line: string) => kernel.printk(line),
 			};
-			kernel.bpf.jit = new ProgramJit(new X86Jit(facts, config.x86), new ModuleMemory(machine));
+			const jit =
+				config.arch === "arm64"
+					? new Arm64Jit(facts, { ...config.arm64, vhe: false })
+					: new X86Jit(facts, config.x86);
+			kernel.bpf.jit = new ProgramJit(jit, new ModuleMemory(machine));
 		},
 	};
 }

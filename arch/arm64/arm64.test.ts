@@ -79,7 +79,7 @@ describe("an arm64 machine", () => {
 		// the fixup word: clear x0, go on after the access
 		m.arch.add_extable(m, [m.arch.bpf_extable_entry(load, (0 << 27) | 16)]);
 		expect(m.run(0, load, [8])).toBe(0n);
-		m.arch.add_extable(m, [m.arch.bpf_extable_entry(load, ((31 << 27) | 16) >>> 0)]);
+		m.arch.add_extable(m, [m.arch.bpf_extable_entry(load, ((5 << 27) | 16) >>> 0)]);
 		expect(m.run(0, load, [8])).toBe(8n);
 		m.arch.remove_extable(m);
 		expect(() => m.run(0, load, [8])).toThrow(KernelOops);

@@ -2,13 +2,14 @@
 /**
  * arch/arm64/net/bpf_jit_comp.c: ex_handler_bpf. The `fixup` word of an entry holds
  *
- *     31:27 register to clear, 31: none | 26:0 distance from the word back to where to go on
+ *     31:27 register to clear, 5: none | 26:0 distance from the word back to where to go on
  *
  * which is always the instruction after the access.
  */
 import type { Cpu, ExceptionEntry } from "../arch.ts";
 
-export const DONT_CLEAR = 31;
+/** a register that BPF code has no use for */
+export const DONT_CLEAR = 5;
 
 export class BpfExtableEntry implements ExceptionEntry {
 	readonly insn: number;
