@@ -209,6 +209,7 @@ export function btf_parse_vmlinux(kernel: Kernel, data: Uint8Array): btf | numbe
 	if (typeof b === "number") return b;
 	const err = btf_alloc_id(kernel, b);
 	if (err) return err;
+	impl(kernel).bpf.btf_fd = (m) => __btf_new_fd(kernel, m);
 	btf_register_tables(b);
 	return b;
 }
