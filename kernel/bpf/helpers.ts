@@ -40,6 +40,7 @@ import {
 	bpf_dynptr_set_null,
 } from "./dynptr.ts";
 import type { HelperBody } from "./helper_types.ts";
+import { register_kfuncs } from "./kfunc_bodies.ts";
 import { register_local_objects } from "./local_objects.ts";
 import { guest_spin_lock, guest_spin_unlock, type map_ops } from "./map.ts";
 import { all_map_ops } from "./map_types.ts";
@@ -63,6 +64,7 @@ export function register_helpers(kernel: KernelImpl): void {
 	register_timers(kernel);
 	register_local_objects(kernel);
 	register_packet_helpers(kernel);
+	register_kfuncs(kernel);
 }
 
 /** kernel/bpf/helpers.c: bpf_map_*_elem, and the maps' own functions under their names */
