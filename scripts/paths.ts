@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Folders of the project. */
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,4 +12,9 @@ export function rootDir(): string {
 /** What set-up fetched and built: .cache in the project. */
 export function cacheDir(): string {
 	return join(rootDir(), ".cache");
+}
+
+/** Where the kernel's source, and what is built from it, lies: outside the project, which holds nothing of it. */
+export function upstreamCache(): string {
+	return process.env.BPF_MIRROR_CACHE ?? join(homedir(), ".cache/bpf-mirror");
 }
