@@ -31,9 +31,9 @@ struct {
 	__type(value, struct foo);
 } result_struct SEC(".maps");
 
-static volatile __u64 num0 = 0;
-static volatile __u32 num1 = 42;
-static const volatile __u64 num2 = 0xabcdef0123456789ULL;
+volatile __u64 num0 = 0;
+volatile __u32 num1 = 42;
+const volatile __u64 num2 = 0xabcdef0123456789ULL;
 static volatile __u64 num3 = 0;
 static volatile __u16 num4 = 0xfedc;
 
