@@ -49,7 +49,7 @@ export class FakeSys implements Sys {
 	readonly files = new Map<string, Uint8Array>();
 	/** Kernel BTFs by id, vmlinux first. */
 	private readonly kernel_btfs: { name: string; data: Uint8Array }[] = [];
-	private memory = new Uint8Array(64 << 20);
+	private memory = new Uint8Array(2 << 20);
 	private dv = new DataView(this.memory.buffer);
 	private brk = 0;
 	private far = 0;

@@ -261,7 +261,7 @@ export function bpf_program__attach_perf_event(
 		const ret = lib.sys.ioctl(pfd, PERF_EVENT_IOC_DISABLE, 0);
 		lib.sys.close(pfd);
 		lib.sys.close(link.fd);
-		return ret < 0 ? ret : 0;
+		return Math.min(ret, 0);
 	});
 }
 
