@@ -46,6 +46,7 @@ export abstract class BaseArch implements Arch {
 	protected readonly opts: ArchOptions;
 	private readonly format: PteFormat;
 	private readonly made: (AnyCpu | null)[];
+	private all: readonly AnyCpu[] | null = null;
 	private readonly stacks: number[];
 	private readonly currents: number[];
 	/** counts the times that mappings were narrowed; a CPU behind it flushes before it runs */
@@ -112,7 +113,8 @@ export abstract class BaseArch implements Arch {
 	}
 
 	get cpus(): readonly Cpu[] {
-		return this.made.map((_c, id) => this.cpu(id));
+		this.all ??= this.made.map((_c, id) => this.cpu(id));
+		return this.all;
 	}
 
 	per_cpu_offset(cpu: number): number {
@@ -154,6 +156,7 @@ export abstract class BaseArch implements Arch {
 	}
 
 	set_current(cpu: number, task: number): void {
+		if (this.currents[cpu] === task) return;
 		this.currents[cpu] = task;
 		const c = this.made[cpu];
 		if (c) this.load_current(c, task);
@@ -211,5 +214,6 @@ export abstract class BaseArch implements Arch {
 	close(): void {
 		for (const c of this.made) c?.vcpu.close();
 		this.made.fill(null);
+		this.all = null;
 	}
 }

@@ -17,6 +17,7 @@ import type { KernelConfig, SymbolTable } from "./kernel.ts";
 import type { KernelImpl, ProgRunner } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
 import type { SymbolKind } from "./symbols.ts";
+import { task_image } from "./task_image.ts";
 
 /** Symbols of the machine's own text and data: a function gets its stub when its address is first asked for. */
 export class MachineSymbols implements SymbolTable {
@@ -104,10 +105,20 @@ class MachineRunner implements ProgRunner {
 		if (!prog.bpf_func) return this.interp.run(prog, ctx);
 		return this.call(prog.bpf_func, [ctx]);
 	}
+	/** arm64: sp_el0 is the task, whose thread_info begins it; the JIT reads the CPU's number there. */
+	private load_current(cpu: number): void {
+		const { kernel } = this;
+		const task = kernel.task.addr || task_image(kernel, kernel.task);
+		kernel.kmem.w32(task + koffsetof(kernel, "thread_info", "cpu"), cpu);
+		this.machine.arch.set_current(cpu, task);
+	}
 	call(addr: bigint, args: readonly bigint[]): bigint {
 		const { cpu, task } = this.kernel;
 		const { arch } = this.machine;
-		if (!arch.cpus[cpu]!.busy && task.mm instanceof MmStruct) arch.switch_table(cpu, task.mm.table);
+		if (!arch.cpus[cpu]!.busy) {
+			if (task.mm instanceof MmStruct) arch.switch_table(cpu, task.mm.table);
+			if (arch.name === "arm64") this.load_current(cpu);
+		}
 		return this.machine.run(cpu, u64_to_addr(addr), args);
 	}
 }

@@ -151,6 +151,8 @@ export class ProgramJit implements ArchJit {
 		for (const poke of prog.aux.poke_tab) {
 			if (poke.aux && poke.aux !== prog.aux) continue;
 			if (poke.reason !== BPF_POKE_REASON_TAIL_CALL) continue;
+			// arm64 has no direct tail calls: the descriptor stays as it was made, never stable
+			if (poke.tailcall_target === 0n) continue;
 			const target = poke.tail_call.map.ops.prog_at?.(poke.tail_call.map, poke.tail_call.key) ?? null;
 			if (target) {
 				this.poke(poke.tailcall_target, BPF_MOD_JUMP, null, target.bpf_func + BigInt(poke.adj_off));
