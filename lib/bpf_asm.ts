@@ -6,6 +6,7 @@
  *     r1 = 0x1122334455667788 ll  lock *(u32 *)(r1 + 4) += w2
  *     r1 = map[0] ll              r0 = atomic_fetch_add((u64 *)(r1 + 0), r0)
  *     call bpf_ktime_get_ns       call sub         out: exit
+ *     call kfunc[bpf_throw]       r1 = ksym[bpf_prog_active] ll
  *
  * Labels end with a colon; `//`, `#` and `;` begin a comment. Registers are r0 to r10 and w0 to w10.
  */
@@ -17,9 +18,11 @@ const CLASS = { LD: 0, LDX: 1, ST: 2, STX: 3, ALU: 4, JMP: 5, JMP32: 6, ALU64: 7
 export interface AsmReloc {
 	/** Index of the instruction. */
 	readonly insn: number;
-	readonly kind: "map" | "map_value";
+	readonly kind: "map" | "map_value" | "kfunc" | "ksym";
 	/** Which of the program's maps. */
 	readonly index: number;
+	/** A function or variable of the kernel. */
+	readonly name?: string;
 }
 
 /** An assembled program: 8 bytes an instruction, and what is still open. */
@@ -222,6 +225,14 @@ const RULES: readonly Rule[] = [
 	rule("goto\\s+([-+]\\d+|\\w+)", (a, [t]) => a.goto_(t!, false)),
 	rule("gotol\\s+([-+]\\d+|\\w+)", (a, [t]) => a.goto_(t!, true)),
 	rule("may_goto\\s+([-+]\\d+|\\w+)", (a, [t]) => a.jump(CLASS.JMP, 0xe0, 0, 0, 0, false, t!)),
+	rule("call\\s+kfunc\\[(\\w+)\\]", (a, [name]) => {
+		a.relocs.push({ insn: a.words.length, kind: "kfunc", index: 0, name: name! });
+		a.emit(CLASS.JMP | 0x80, 0, 2, 0, 0);
+	}),
+	rule("r(10|[0-9])\\s*=\\s*ksym\\[(\\w+)\\]\\s*ll", (a, [dst, name]) => {
+		a.relocs.push({ insn: a.words.length, kind: "ksym", index: 0, name: name! });
+		a.ldimm64(Number(dst), 3, 0, 0);
+	}),
 	rule("call\\s+(\\d+)", (a, [n]) => a.emit(CLASS.JMP | 0x80, 0, 0, 0, Number(n))),
 	rule("call\\s+bpf_(\\w+)", (a, [n]) => {
 		const id = (uapi as unknown as Record<string, unknown>)[`BPF_FUNC_${n!}`];

@@ -3,14 +3,24 @@
 
 import type { Sys } from "../../include/sys.ts";
 import { BPF_PROG_TYPE_SOCKET_FILTER } from "../../include/uapi/linux/bpf.ts";
+import { BTF_KIND_FUNC, BTF_KIND_VAR } from "../../include/uapi/linux/btf.ts";
 import { assemble } from "../../lib/bpf_asm.ts";
 import {
+	bpf_btf_load,
 	bpf_map_create,
+	bpf_map_freeze,
 	bpf_map_update_elem,
 	bpf_prog_load,
+	type bpf_prog_load_opts,
 	bpf_prog_test_run_opts,
 } from "../../tools/lib/bpf/bpf.ts";
+import { Btf } from "../../tools/lib/bpf/btf.ts";
 import { Libbpf } from "../../tools/lib/bpf/libbpf_internal.ts";
+import {
+	btf__load_vmlinux_btf,
+	libbpf_find_prog_btf_id,
+	libbpf_find_vmlinux_btf_id,
+} from "../../tools/lib/bpf/module_btf.ts";
 import { parseNumList } from "./filter.ts";
 import type { TestKernel } from "./test_env.ts";
 
@@ -23,6 +33,16 @@ export interface VerifierMap {
 	readonly flags?: number;
 	/** Contents of element 0. */
 	readonly fill?: Uint8Array;
+	/** No system call writes it any more. */
+	readonly frozen?: boolean;
+	/** What the maps in it are like. */
+	readonly inner?: VerifierMap;
+}
+
+/** BTF of a test's program, and its records; null records: none are passed. */
+export interface VerifierBtf {
+	readonly func_info?: readonly (readonly number[])[];
+	readonly line_info?: readonly (readonly number[])[];
 }
 
 /** struct bpf_test */
@@ -44,6 +64,22 @@ export interface VerifierTest {
 	readonly retval?: number;
 	/** Bytes of the packet it runs on (64 zeros). */
 	readonly data?: Uint8Array;
+	readonly license?: string;
+	readonly log_level?: number;
+	/** What it attaches to: a name in the kernel's BTF, completed by the attach type as libbpf does. */
+	readonly attach?: string;
+	/** The same as an id, looked for in the kernel's BTF. */
+	readonly attach_id?: (b: Btf) => number;
+	/** A program that is loaded first, for `attach` to be a function of. */
+	readonly target?: VerifierTest;
+	/** Anything else of BPF_PROG_LOAD. */
+	readonly load?: Partial<bpf_prog_load_opts>;
+	/** BTF of the program: the types go into `b`. */
+	readonly btf?: (b: Btf) => VerifierBtf;
+	/** -errno of the load, where it matters. */
+	readonly err?: number;
+	/** Capabilities of the privileged run, if not all. */
+	readonly caps?: readonly number[];
 	/** Only privileged (the type or the map asks for it). */
 	readonly priv_only?: boolean;
 }
@@ -71,29 +107,113 @@ interface Outcome {
 	readonly runErr: number;
 }
 
+function createMap(lib: Libbpf, m: VerifierMap): number {
+	const inner = m.inner ? createMap(lib, m.inner) : 0;
+	if (inner < 0) return inner;
+	const opts = { map_flags: m.flags ?? 0, inner_map_fd: inner };
+	const fd = bpf_map_create(lib, m.type, "test_map", m.key, m.value, m.max, opts);
+	if (inner) lib.sys.close(inner);
+	if (fd < 0) return fd;
+	if (m.fill) bpf_map_update_elem(lib, fd, new Uint8Array(m.key), m.fill);
+	if (m.frozen) bpf_map_freeze(lib, fd);
+	return fd;
+}
+
+/** Ids of the kernel's functions and variables that the program names. */
+function kernelId(lib: Libbpf, name: string, kind: number): number {
+	const btf = btf__load_vmlinux_btf(lib);
+	const id = typeof btf === "number" ? btf : btf.find_by_name_kind(name, kind);
+	if (id <= 0) throw new Error(`the kernel's BTF has no ${name}`);
+	return id;
+}
+
+function records(rows: readonly (readonly number[])[]): Uint8Array {
+	return new Uint8Array(Uint32Array.from(rows.flat()).buffer);
+}
+
+/** The program's BTF, loaded, with its records, as options of the load. */
+function loadBtf(lib: Libbpf, fill: (b: Btf) => VerifierBtf): Partial<bpf_prog_load_opts> | number {
+	const btf = new Btf(null);
+	const { func_info, line_info } = fill(btf);
+	const fd = bpf_btf_load(lib, btf.raw_data());
+	if (fd < 0) return fd;
+	return {
+		prog_btf_fd: fd,
+		...(func_info && {
+			func_info: records(func_info),
+			func_info_cnt: func_info.length,
+			func_info_rec_size: 8,
+		}),
+		...(line_info && {
+			line_info: records(line_info),
+			line_info_cnt: line_info.length,
+			line_info_rec_size: 16,
+		}),
+	};
+}
+
+/** What it attaches to, as options of the load. */
+function attachTo(lib: Libbpf, test: VerifierTest, target: number): Partial<bpf_prog_load_opts> {
+	if (target > 0)
+		return {
+			attach_prog_fd: target,
+			attach_btf_id: test.attach ? libbpf_find_prog_btf_id(lib, test.attach, target) : 0,
+		};
+	if (test.attach)
+		return { attach_btf_id: libbpf_find_vmlinux_btf_id(lib, test.attach, test.expected_attach_type ?? 0) };
+	const btf = test.attach_id ? btf__load_vmlinux_btf(lib) : 0;
+	return test.attach_id && typeof btf !== "number" ? { attach_btf_id: test.attach_id(btf) } : {};
+}
+
 /** Load a test's program in a process, and run it if it asks for that. */
-function loadTest(sys: Sys, test: VerifierTest, run: boolean): Outcome {
+function loadTest(sys: Sys, test: VerifierTest, run: boolean, keep = false): Outcome {
 	const lib = new Libbpf(sys, { print: null, known_kernel: true });
 	const { bytes, relocs } = assemble(test.asm);
 	const insns = new Uint8Array(bytes);
 	const dv = new DataView(insns.buffer);
 	const fds: number[] = [];
+	const failed = (what: string, fd: number): Outcome => ({
+		fd,
+		log: `${what}: ${fd}`,
+		retval: null,
+		runErr: 0,
+	});
 	for (const m of test.maps ?? []) {
-		const fd = bpf_map_create(lib, m.type, "test_map", m.key, m.value, m.max, { map_flags: m.flags ?? 0 });
-		if (fd < 0) return { fd, log: `map: ${fd}`, retval: null, runErr: 0 };
-		if (m.fill) bpf_map_update_elem(lib, fd, new Uint8Array(m.key), m.fill);
+		const fd = createMap(lib, m);
+		if (fd < 0) return failed("map", fd);
 		fds.push(fd);
 	}
-	for (const r of relocs) dv.setInt32(r.insn * 8 + 4, fds[r.index] ?? -1, true);
+	for (const r of relocs) {
+		let imm = fds[r.index] ?? -1;
+		if (r.kind === "kfunc") imm = kernelId(lib, r.name!, BTF_KIND_FUNC);
+		if (r.kind === "ksym") imm = kernelId(lib, r.name!, BTF_KIND_VAR);
+		dv.setInt32(r.insn * 8 + 4, imm, true);
+	}
+	const btf = test.btf ? loadBtf(lib, test.btf) : {};
+	if (typeof btf === "number") return failed("btf", btf);
+	const attach_type = test.expected_attach_type ?? 0;
+	const target = test.target ? loadTest(sys, test.target, false, true) : null;
+	if (target && target.fd < 0) return failed(`target: ${target.log}`, target.fd);
+	const attach = attachTo(lib, test, target?.fd ?? 0);
 	const log_buf = lib.heap.alloc(LOG_SIZE);
 	sys.store8(log_buf, 0);
-	const fd = bpf_prog_load(lib, test.prog_type ?? BPF_PROG_TYPE_SOCKET_FILTER, "test", "GPL", insns, {
-		log_buf,
-		log_size: LOG_SIZE,
-		log_level: 1,
-		prog_flags: test.prog_flags ?? 0,
-		expected_attach_type: test.expected_attach_type ?? 0,
-	});
+	const fd = bpf_prog_load(
+		lib,
+		test.prog_type ?? BPF_PROG_TYPE_SOCKET_FILTER,
+		"test",
+		test.license ?? "GPL",
+		insns,
+		{
+			log_buf,
+			log_size: LOG_SIZE,
+			log_level: test.log_level ?? 1,
+			prog_flags: test.prog_flags ?? 0,
+			expected_attach_type: attach_type,
+			...attach,
+			...btf,
+			...test.load,
+		},
+	);
 	const raw = sys.load(log_buf, LOG_SIZE);
 	const log = Buffer.from(raw.subarray(0, raw.indexOf(0))).toString("latin1");
 	let retval: number | null = null;
@@ -103,7 +223,9 @@ function loadTest(sys: Sys, test: VerifierTest, run: boolean): Outcome {
 		runErr = bpf_prog_test_run_opts(lib, fd, opts);
 		retval = opts.retval >>> 0;
 	}
-	if (fd >= 0) sys.close(fd);
+	if (btf.prog_btf_fd) sys.close(btf.prog_btf_fd);
+	if (fd >= 0 && !keep) sys.close(fd);
+	if (target) sys.close(target.fd);
 	for (const f of fds) sys.close(f);
 	return { fd, log, retval, runErr };
 }
@@ -128,8 +250,9 @@ export function checkTest(sys: Sys, test: VerifierTest, unpriv: boolean): string
 		if (got.fd < 0) return `Failed to load prog '${got.fd}'!\n${got.log}`;
 	} else {
 		if (got.fd >= 0) return `Unexpected success to load!\n${got.log}`;
-		if (errstr === undefined) return "the test names no message";
-		if (!hasMessages(got.log, errstr))
+		if (test.err !== undefined && got.fd !== test.err) return `errno ${got.fd}, not ${test.err}\n${got.log}`;
+		if (errstr === undefined && test.err === undefined) return "the test names no message";
+		if (errstr !== undefined && !hasMessages(got.log, errstr))
 			return `Unexpected error message!\n\tEXP: ${errstr}\n\tRES: ${got.log}`;
 	}
 	if (got.runErr) return `Failed to run: ${got.runErr}`;
@@ -152,6 +275,7 @@ export async function testVerifier(
 		for (const unpriv of test.priv_only ? [false] : [true, false]) {
 			const sys = kernel.newProcess();
 			if (unpriv) sys.capSet([]);
+			else if (test.caps) sys.capSet(test.caps);
 			const why = checkTest(sys, test, unpriv);
 			await kernel.endProcess(sys);
 			const leaks = await kernel.leaks();

@@ -2,11 +2,19 @@
 /** All tables of test_verifier, in the order of their numbers. */
 import type { VerifierTest } from "../test_verifier.ts";
 import { aluVerifierTests } from "./alu.ts";
+import { controlVerifierTests } from "./control.ts";
+import { helperVerifierTests } from "./helpers.ts";
 import { insnVerifierTests } from "./insns.ts";
+import { memoryVerifierTests } from "./memory.ts";
+import { pointerVerifierTests } from "./pointers.ts";
 import { rejectedVerifierTests } from "./rejected.ts";
 
 export const verifierTests: readonly VerifierTest[] = [
 	...insnVerifierTests,
 	...rejectedVerifierTests,
+	...controlVerifierTests,
+	...helperVerifierTests,
+	...memoryVerifierTests,
+	...pointerVerifierTests,
 	...aluVerifierTests,
 ];
