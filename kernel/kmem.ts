@@ -40,10 +40,20 @@ export interface Kmem extends GuestMemory {
 	vmap(pfns: readonly number[]): number;
 	vunmap(va: number): void;
 	is_vmalloc_addr(va: number): boolean;
+	/** get_vm_area() of a VM_SPARSE area: addresses only, to be filled page by page. */
+	get_vm_area(size: number): number;
+	/** free_vm_area(): what is still mapped is unmapped, not freed. */
+	free_vm_area(va: number): void;
+	/** vm_area_map_pages(): frames one after the other from `start` on; 0 or -ENOMEM. */
+	vm_area_map_pages(area: number, start: number, pfns: readonly number[]): number;
+	/** vm_area_unmap_pages(): the frames that were mapped, by address; they are not freed. */
+	vm_area_unmap_pages(area: number, start: number, end: number): number[];
 	/** A zeroed page frame, or -1. */
 	alloc_page(): number;
 	/** Take a further reference on a frame. */
 	get_page(pfn: number): void;
+	/** References on a frame. */
+	page_count(pfn: number): number;
 	/** Drop a reference; the last frees the frame. */
 	put_page(pfn: number): void;
 	page_address(pfn: number): number;

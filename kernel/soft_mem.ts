@@ -50,6 +50,8 @@ export class SoftMem implements Kmem {
 	/** vmalloc area: virtual page → frame */
 	private readonly vmap_pages: Map<number, number> = new Map();
 	private readonly vm_areas: Map<number, { pages: number; own: boolean }> = new Map();
+	/** areas that are filled page by page, and the virtual pages that are */
+	private readonly sparse: Map<number, Set<number>> = new Map();
 	private vmalloc_next = VMALLOC_START;
 	/** kmalloc: free lists a size class, and the class of each live object */
 	private readonly slabs: Map<number, number[]> = new Map();
@@ -212,6 +214,9 @@ export class SoftMem implements Kmem {
 	get_page(pfn: number): void {
 		this.refs[pfn]!++;
 	}
+	page_count(pfn: number): number {
+		return this.refs[pfn]!;
+	}
 	put_page(pfn: number): void {
 		if (--this.refs[pfn]! === 0) {
 			this.in_use--;
@@ -327,6 +332,38 @@ export class SoftMem implements Kmem {
 			this.vmap_pages.delete(vpn);
 		}
 	}
+	get_vm_area(size: number): number {
+		const va = this.vmalloc_next;
+		this.vmalloc_next += size + PAGE_SIZE;
+		this.sparse.set(va, new Set());
+		return va;
+	}
+	free_vm_area(va: number): void {
+		for (const vpn of this.sparse.get(va)!) this.vmap_pages.delete(vpn);
+		this.sparse.delete(va);
+	}
+	vm_area_map_pages(area: number, start: number, pfns: readonly number[]): number {
+		for (const [i, pfn] of pfns.entries()) {
+			this.vmap_pages.set(start / PAGE_SIZE + i, pfn);
+			this.sparse.get(area)!.add(start / PAGE_SIZE + i);
+		}
+		return 0;
+	}
+	vm_area_unmap_pages(area: number, start: number, end: number): number[] {
+		const set = this.sparse.get(area)!;
+		const gone: number[] = [];
+		if (end - start <= set.size * PAGE_SIZE) {
+			for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) if (set.has(vpn)) gone.push(vpn);
+		} else for (const vpn of set) if (vpn >= start / PAGE_SIZE && vpn < end / PAGE_SIZE) gone.push(vpn);
+		return gone
+			.sort((a, b) => a - b)
+			.map((vpn) => {
+				const pfn = this.vmap_pages.get(vpn)!;
+				this.vmap_pages.delete(vpn);
+				set.delete(vpn);
+				return pfn;
+			});
+	}
 	is_vmalloc_addr(va: number): boolean {
 		return this.vm_areas.has(va);
 	}
@@ -398,6 +435,10 @@ class SoftMm implements mm_struct {
 		return this.vmas.some((v) => addr < v.vm_end && addr + len > v.vm_start);
 	}
 
+	find_unmapped_area(addr: number, len: number, flags: number): number {
+		return flags & MAP_FIXED ? addr : this.free_area(len, addr);
+	}
+
 	mmap(addr: number, len: number, prot: number, flags: number, f: file | null, off: number): number {
 		if (len <= 0) return -EINVAL;
 		if (!(flags & MAP_ANONYMOUS) && !f) return -EBADF;
@@ -412,7 +453,7 @@ class SoftMm implements mm_struct {
 			if (addr < 0x1000 || addr + size > TASK_SIZE) return -ENOMEM;
 			at = addr;
 		} else at = this.free_area(size, Math.floor(addr / PAGE_SIZE) * PAGE_SIZE);
-		if (f && !(flags & MAP_ANONYMOUS) && f.f_op.get_unmapped_area && !(flags & MAP_FIXED)) {
+		if (f && !(flags & MAP_ANONYMOUS) && f.f_op.get_unmapped_area) {
 			const got = f.f_op.get_unmapped_area(f, addr, size, off / PAGE_SIZE, flags);
 			if (got < 0) return got;
 			if (got > 0) at = got;

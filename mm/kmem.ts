@@ -13,7 +13,7 @@ import { type MmFile, VM_DONTDUMP, VM_DONTEXPAND, type vm_area_struct } from "./
 import type { MmContext, MmStruct } from "./mmap.ts";
 import { new_mm } from "./mmap.ts";
 import { PAGE_ALIGN } from "./page_alloc.ts";
-import { VM_USERMAP } from "./vmalloc.ts";
+import { VM_SPARSE, VM_USERMAP, type vm_struct } from "./vmalloc.ts";
 
 export interface MachineKmemOptions {
 	/** the CPU that runs kernel code now */
@@ -139,11 +139,37 @@ export class MachineKmem implements GuestMemory {
 	is_vmalloc_addr(va: number): boolean {
 		return this.machine.vmalloc.is_vmalloc_addr(va);
 	}
+	get_vm_area(size: number): number {
+		return this.machine.vmalloc.get_vm_area(size, VM_SPARSE | VM_USERMAP)?.addr ?? 0;
+	}
+	free_vm_area(va: number): void {
+		this.machine.vmalloc.free_vm_area(this.area(va));
+	}
+	vm_area_map_pages(area: number, start: number, pfns: readonly number[]): number {
+		const end = start + pfns.length * PAGE_SIZE;
+		return this.machine.vmalloc.vm_area_map_pages(this.area(area), start, end, pfns);
+	}
+	vm_area_unmap_pages(area: number, start: number, end: number): number[] {
+		const table = this.machine.arch.kernel_table;
+		const pfns: number[] = [];
+		for (let va = table.next_mapped(start, end); va < end; va = table.next_mapped(va + PAGE_SIZE, end))
+			pfns.push(table.walk_pa(va) / PAGE_SIZE);
+		if (pfns.length > 0) this.machine.vmalloc.vm_area_unmap_pages(this.area(area), start, end);
+		return pfns;
+	}
+	private area(va: number): vm_struct {
+		const area = this.machine.vmalloc.find_vm_area(va);
+		if (!area) throw new Error("BUG: no such vm area");
+		return area;
+	}
 	alloc_page(): number {
 		return this.machine.pages.alloc_page(GFP_USER | __GFP_ZERO);
 	}
 	get_page(pfn: number): void {
 		this.machine.pages.get_page(pfn);
+	}
+	page_count(pfn: number): number {
+		return this.machine.pages.page_count(pfn);
 	}
 	put_page(pfn: number): void {
 		this.machine.pages.put_page(pfn);

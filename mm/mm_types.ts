@@ -106,6 +106,8 @@ export interface mm_struct {
 	munmap(addr: number, len: number): number;
 	mprotect(addr: number, len: number, prot: number): number;
 	mremap(addr: number, oldLen: number, newLen: number, flags: number, newAddr: number): number;
+	/** mm_get_unmapped_area(): for a file's own get_unmapped_area */
+	find_unmapped_area(addr: number, len: number, flags: number): number;
 	insert_page(vma: vm_area_struct, addr: number, pfn: number): number;
 	zap(addr: number, len: number): void;
 	read(addr: number, len: number): Uint8Array | null;

@@ -14,6 +14,10 @@ import type { RecordLoad } from "../tools/upstream/records.ts";
 
 const LDIMM64 = 0x18;
 const CALL = 0x85;
+const MOV64 = 0xbf;
+const ADDR_SPACE_CAST = 1;
+/** imm of a cast from address space 0 to 1 */
+const CAST_USER = 1 << 16;
 const PSEUDO_CALL = 1;
 const PSEUDO_FUNC = 4;
 const KERNEL = 0xff00_0000_0000_0000n;
@@ -51,6 +55,34 @@ function hidden_address(load: RecordLoad): bigint | undefined {
 export const STAND_IN = 0xffffffffc0800000n;
 const STAND_IN_END = 0xffffffffc1000000n;
 
+/** mov r12, imm64 */
+const MOV_R12 = Buffer.from([0x49, 0xbc]);
+
+/** Where the record's kernel had the arena: from the load of r12, and what casts to user space put on top. */
+function arena_of(
+	prog: JitProgram,
+	image: JitImage,
+	code: Buffer,
+): Pick<JitProgram, "arena_vm_start" | "user_vm_start"> | null {
+	if (!prog.arena_vm_start || image.code.length !== code.length) return null;
+	let { arena_vm_start, user_vm_start } = prog;
+	const load = Buffer.alloc(10);
+	MOV_R12.copy(load);
+	load.writeBigUInt64LE(arena_vm_start, 2);
+	const at = Buffer.from(image.code).indexOf(load);
+	if (at >= 0 && code.subarray(at, at + 2).equals(MOV_R12)) arena_vm_start = code.readBigUInt64LE(at + 2);
+	for (const [i, insn] of prog.insns.entries()) {
+		if (insn.code !== MOV64 || insn.off !== ADDR_SPACE_CAST || insn.imm !== CAST_USER) continue;
+		const ours = Buffer.alloc(4);
+		ours.writeUInt32LE(Number(user_vm_start >> 32n));
+		const where = Buffer.from(image.code).indexOf(ours, image.addrs[i]!);
+		if (where < 0 || where + 4 > image.addrs[i + 1]!) continue;
+		user_vm_start = BigInt(code.readUInt32LE(where)) << 32n;
+		break;
+	}
+	return { arena_vm_start, user_vm_start };
+}
+
 /** A compiler that reads the other kernel's addresses off its image and compiles again with them. */
 class RecordCompiler implements Jit {
 	private readonly jit: Jit;
@@ -69,7 +101,10 @@ class RecordCompiler implements Jit {
 		const record = this.images.find((x) => x.addr === first.addr);
 		if (!record) return first;
 		const insns = this.substitute(prog.insns, first, record.code);
-		return insns ? this.jit.compile({ ...prog, insns }, () => first.addr, first) : first;
+		const arena = arena_of(prog, first, record.code);
+		return insns || arena
+			? this.jit.compile({ ...prog, ...arena, insns: insns ?? prog.insns }, () => first.addr, first)
+			: first;
 	}
 
 	/** The instructions with the record's addresses in them; null when there are none. */

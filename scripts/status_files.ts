@@ -17,11 +17,7 @@ const not = (file: string, missing = "all of it"): KernelFile => ({ file, here: 
 const bpf = (...names: string[]): string[] => names.map((n) => `kernel/bpf/${n}.ts`);
 
 export const kernelFiles: readonly KernelFile[] = [
-	partly(
-		"kernel/bpf/arena.c",
-		"the pages: mapping, faults, bpf_arena_alloc_pages and bpf_arena_free_pages",
-		...bpf("arena"),
-	),
+	whole("kernel/bpf/arena.c", ...bpf("arena")),
 	partly("kernel/bpf/arraymap.c", "perf event and cgroup elements", ...bpf("arraymap")),
 	whole("kernel/bpf/bloom_filter.c", ...bpf("bloom_filter")),
 	not("kernel/bpf/bpf_cgrp_storage.c", "elements (creation and verification are ported)"),
