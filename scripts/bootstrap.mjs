@@ -28,7 +28,7 @@ function packages() {
 		.digest("hex");
 	if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
 	process.stderr.write("npm: installing the packages of package-lock.json into node_modules\n");
-	const r = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error", "--progress"], {
+	const r = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error", "--progress"], {
 		cwd: root,
 		stdio: ["ignore", 2, 2],
 	});
