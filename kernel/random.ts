@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Seeded randomness (drivers/char/random.c stands behind the kernel's): xorshift128, the same each run. */
 export class Random {
-	private s: Uint32Array;
+	private readonly s = new Uint32Array(4);
 	constructor(seed: number) {
-		this.s = new Uint32Array(4);
+		this.seed(seed);
+	}
+	/** Start again from a seed. */
+	seed(seed: number): void {
 		let x = (seed >>> 0) + 0x9e3779b9;
 		for (let i = 0; i < 4; i++) {
 			x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);

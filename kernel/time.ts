@@ -26,6 +26,13 @@ export class VirtualTime {
 		return this.ns;
 	}
 
+	/** Put the clock to a time when no timer is pending, so that a run can be repeated exactly; false otherwise. */
+	rewind(ns: bigint): boolean {
+		if (this.timers.length) return false;
+		this.ns = ns;
+		return true;
+	}
+
 	/** A look at the clock from inside a program: it moves a little, timers wait. */
 	tick(): bigint {
 		this.ns += 20n;

@@ -19,6 +19,8 @@ export interface Mirror {
 	dmesg(): string[];
 	/** What is still there that was not at the last call (at first: at boot): a line each. */
 	leaks(): string[];
+	/** Put clock and random numbers to where a seed has them: what follows can be repeated exactly. */
+	reseed(seed: number): void;
 	/** Lines that programs wrote with bpf_trace_printk(), since the last call. */
 	traceLog(): string[];
 	/** For tools that look into the kernel itself. */
@@ -52,6 +54,10 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 			const lines = kernel.log.slice(Math.min(seen, kernel.log.length));
 			seen = kernel.log.length;
 			return lines;
+		},
+		reseed(seed: number): void {
+			kernel.random.seed(seed);
+			kernel.time.rewind(10_000_000_000n);
 		},
 		traceLog: () => kernel.trace_log.splice(0),
 		leaks(): string[] {

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { describe, expect, it } from "vitest";
+import { type FuzzMode, fuzz } from "./fuzz.ts";
+
+/** A few of each; `npm run fuzz` does many. */
+function run(mode: FuzzMode, count: number, accepted: number): void {
+	const r = fuzz({ seed: 20241117, count, mode, embedding: 10 });
+	expect(r.findings).toEqual([]);
+	expect(r.done).toBe(count);
+	// a generator whose programs are all rejected would find nothing
+	expect(r.accepted).toBeGreaterThan(accepted);
+	if (mode === "gen") expect(r.compared).toBe(r.accepted);
+}
+
+describe("made-up programs", () => {
+	it("do the same on interpreter and JIT", () => run("gen", 400, 250));
+	it("with bits flipped are rejected or run without a fault", () => run("mutate", 300, 30));
+	it("of noise are rejected with an errno", () => run("noise", 300, 0));
+});
