@@ -7,7 +7,7 @@
  * RECORDS is a folder of OBJ.jsonl files (or of such folders) with kallsyms, kconfig and BTF beside them,
  * OBJECTS the folder of OBJ.bpf.o. The system calls are answered by a stand-in that gives out descriptors.
  */
-import { createReadStream, readdirSync, readFileSync, statSync } from "node:fs";
+import { createReadStream, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import {

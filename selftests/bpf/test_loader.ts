@@ -185,8 +185,7 @@ export class TestLoader {
 			const prog = bpf_object__programs(obj).find((p) => p.name === spec.prog_name)!;
 			for (const p of bpf_object__programs(obj)) {
 				const other = this.specs.get(p.name);
-				const aux =
-					other !== undefined && other.auxiliary && (other.mode_mask & (unpriv ? UNPRIV : PRIV)) !== 0;
+				const aux = other?.auxiliary === true && (other.mode_mask & (unpriv ? UNPRIV : PRIV)) !== 0;
 				bpf_program__set_autoload(p, p === prog || aux);
 			}
 			bpf_program__set_log_buf(prog, this.log, TEST_LOADER_LOG_BUF_SZ);

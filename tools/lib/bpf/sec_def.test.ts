@@ -44,13 +44,15 @@ const known: readonly (readonly [string, number, number, number?])[] = [
 	["netfilter", U.BPF_PROG_TYPE_NETFILTER, U.BPF_NETFILTER],
 ];
 
-it.each(known)("%s", (name, type, attach_type, flags = 0) => {
-	const def = find_sec_def(name)!;
-	expect(def.prog_type).toBe(type);
-	expect(def.expected_attach_type).toBe(attach_type);
-	const asked = SEC_ATTACH_BTF | SEC_SLEEPABLE | SEC_XDP_FRAGS | SEC_USDT;
-	expect(def.cookie & asked).toBe(flags);
-});
+for (const [name, type, attach_type, flags = 0] of known) {
+	it(name, () => {
+		const def = find_sec_def(name)!;
+		expect(def.prog_type).toBe(type);
+		expect(def.expected_attach_type).toBe(attach_type);
+		const asked = SEC_ATTACH_BTF | SEC_SLEEPABLE | SEC_XDP_FRAGS | SEC_USDT;
+		expect(def.cookie & asked).toBe(flags);
+	});
+}
 
 it("names match whole, or up to a slash where more may follow", () => {
 	for (const name of [
