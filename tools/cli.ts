@@ -3,7 +3,7 @@
 import yargs from "yargs";
 import { conformanceCommand } from "./cmd_conformance.ts";
 import { runCommand } from "./cmd_run.ts";
-import { testProgsCommand } from "./cmd_test_progs.ts";
+import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
 import { veristatCommand } from "./cmd_veristat.ts";
 
@@ -13,7 +13,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 	const done = (code: number) => {
 		status = code;
 	};
-	const parser = yargs([...argv])
+	const parser = yargs(normalizeArgs(argv))
 		.scriptName("bpf-mirror")
 		.usage("$0 <command>\n\nThe Linux v6.12 BPF subsystem, in your terminal.")
 		.command(testProgsCommand(done))

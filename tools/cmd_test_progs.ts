@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror test_progs`: the ported selftests, or unmodified upstream objects, with upstream's flags. */
+import { cpus } from "node:os";
 import type { CommandModule } from "yargs";
 import { parseNumList, Selector } from "../selftests/bpf/filter.ts";
 import { progTests } from "../selftests/bpf/prog_tests/index.ts";
 import { TestProgs } from "../selftests/bpf/test_progs.ts";
 import { bootTestKernel, type MirrorArch } from "./mirror.ts";
+import { startWorkers } from "./test_progs_workers.ts";
 
 interface Args {
 	num: string | undefined;
@@ -13,7 +15,7 @@ interface Args {
 	allow: string[] | undefined;
 	deny: string[] | undefined;
 	"verifier-stats": boolean;
-	verbose: string[] | undefined;
+	verbose: number;
 	count: boolean;
 	list: boolean;
 	workers: string | undefined;
@@ -22,17 +24,35 @@ interface Args {
 	arch: string;
 }
 
-/** -v, -vv and -vvv as test_progs.c reads them: -v with an argument of `v`, `vv`. */
-export function verbosityOf(given: readonly string[] | undefined): number | null {
-	if (!given || given.length === 0) return 0;
-	// yargs gives one entry an occurrence: -vv is two of them, --verbose=v one with a value.
-	let level = 0;
-	for (const v of given) {
-		if (v === "") level++;
-		else if (/^v+$/.test(v)) level += 1 + v.length;
-		else return null;
+/** Flags of test_progs that take a value with `=` or none, as yargs can read them: `--verbose=vv` is -vvv. */
+export function normalizeArgs(argv: readonly string[]): string[] {
+	return argv.map((a) => (/^--verbose=v{1,2}$/.test(a) ? `-v${a.slice("--verbose=".length)}` : a));
+}
+
+/** What says which tests run, as a worker gets it too. */
+export type SelectArgs = Pick<Args, "num" | "name" | "name-blacklist" | "allow" | "deny">;
+
+/** The tests that the flags select, or what is wrong with them. */
+export function selectorOf(args: SelectArgs): Selector | string {
+	const selector = new Selector();
+	try {
+		for (const s of args.name ?? []) selector.whitelist.parse(s, false);
+		for (const s of args.allow ?? []) selector.whitelist.parse(s, true);
+		for (const s of args["name-blacklist"] ?? []) selector.blacklist.parse(s, false);
+		for (const s of args.deny ?? []) selector.blacklist.parse(s, true);
+	} catch (e) {
+		return `Failed to read a list of tests: ${(e as Error).message}`;
 	}
-	return level > 3 ? null : level;
+	if (args.num !== undefined) {
+		const [test, subtest] = args.num.split("/", 2);
+		if (subtest !== undefined) {
+			selector.subtestNumbers = parseNumList(subtest);
+			if (!selector.subtestNumbers) return "Failed to parse subtest numbers.";
+		}
+		selector.numbers = parseNumList(test!);
+		if (!selector.numbers) return "Failed to parse test numbers.";
+	}
+	return selector;
 }
 
 export function testProgsCommand(done: (code: number) => void): CommandModule<object, Args> {
@@ -83,9 +103,7 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				})
 				.option("verbose", {
 					alias: "v",
-					type: "string",
-					array: true,
-					nargs: 0,
+					type: "count",
 					describe: "Verbose output (use -vv or -vvv for progressively verbose output)",
 				})
 				.option("count", {
@@ -123,34 +141,20 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					describe: "Architecture of the emulated kernel",
 				}),
 		handler: async (args) => {
-			const selector = new Selector();
 			const bad = (line: string) => {
 				process.stderr.write(`${line}\n`);
 				done(1);
 			};
-			try {
-				for (const s of args.name ?? []) selector.whitelist.parse(s, false);
-				for (const s of args.allow ?? []) selector.whitelist.parse(s, true);
-				for (const s of args["name-blacklist"] ?? []) selector.blacklist.parse(s, false);
-				for (const s of args.deny ?? []) selector.blacklist.parse(s, true);
-			} catch (e) {
-				return bad(`Failed to read a list of tests: ${(e as Error).message}`);
-			}
-			if (args.num !== undefined) {
-				const [test, subtest] = args.num.split("/", 2);
-				if (subtest !== undefined) {
-					selector.subtestNumbers = parseNumList(subtest);
-					if (!selector.subtestNumbers) return bad("Failed to parse subtest numbers.");
-				}
-				selector.numbers = parseNumList(test!);
-				if (!selector.numbers) return bad("Failed to parse test numbers.");
-			}
-			const verbosity = verbosityOf(args.verbose);
-			if (verbosity === null)
+			const selector = selectorOf(args);
+			if (typeof selector === "string") return bad(selector);
+			const verbosity = args.verbose;
+			if (verbosity > 3)
 				return bad(
-					`Unrecognized verbosity setting ('${args.verbose?.join("")}'), only -v and -vv are supported`,
+					`Unrecognized verbosity setting ('${"v".repeat(verbosity - 1)}'), only -v and -vv are supported`,
 				);
-			if (args.workers !== undefined && args.workers !== "" && !(Number.parseInt(args.workers, 10) > 0))
+			const workers =
+				args.workers === undefined ? 0 : args.workers === "" ? cpus().length : Number(args.workers);
+			if (args.workers !== undefined && !(Number.isInteger(workers) && workers > 0))
 				return bad(`Invalid number of worker: ${args.workers}.`);
 			const progs = new TestProgs(progTests, {
 				selector,
@@ -158,9 +162,16 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				count: args.count,
 				list: args.list,
 				json: args["json-summary"] ?? null,
+				verifierStats: args["verifier-stats"],
 				out: (text) => process.stdout.write(text),
 			});
 			if (args.count || args.list) return done(progs.describe());
+			if (workers) {
+				const { name, num, allow, deny } = args;
+				const select: SelectArgs = { name, num, allow, deny, "name-blacklist": args["name-blacklist"] };
+				const options = { select, verbosity, verifierStats: args["verifier-stats"], arch: args.arch };
+				return done(await progs.runParallel(startWorkers(workers, options)));
+			}
 			const kernel = await bootTestKernel({ arch: args.arch as MirrorArch, verbosity });
 			done(await progs.run(kernel));
 		},

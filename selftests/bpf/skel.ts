@@ -16,10 +16,17 @@ import {
 	bpf_object__load,
 	bpf_object__open_mem,
 	type bpf_program,
+	bpf_program__set_log_buf,
+	bpf_program__set_log_level,
 	LIBBPF_DEBUG,
 	Libbpf,
+	read_log,
 } from "../../tools/lib/bpf/libbpf.ts";
 import type { TestEnv } from "./test_env.ts";
+
+/** Where the compiler puts variables of address space 1. */
+const ARENA_SEC = ".addr_space.1";
+const LOG_SIZE = 1 << 20;
 
 interface Global {
 	readonly map: bpf_map;
@@ -52,7 +59,10 @@ export class Skel {
 		for (let id = 1; id < btf.type_cnt(); id++) {
 			const sec = btf.type_by_id(id);
 			if (!sec || btf_kind(sec) !== BTF_KIND_DATASEC) continue;
-			const map = obj.maps.find((m) => m.real_name === btf.str_by_offset(sec.name_off));
+			const name = btf.str_by_offset(sec.name_off);
+			// variables of the arena lie at its beginning
+			const map =
+				name === ARENA_SEC ? obj.maps[obj.arena_map_idx] : obj.maps.find((m) => m.real_name === name);
 			if (!map) continue;
 			for (const v of btf_var_secinfos(sec)) {
 				const t = btf.type_by_id(v.type);
@@ -83,7 +93,21 @@ export class Skel {
 	}
 
 	load(): number {
-		return bpf_object__load(this.obj);
+		const { logLevel } = this.t;
+		if (!logLevel) return bpf_object__load(this.obj);
+		const logs = this.obj.programs.map((p) => {
+			const addr = this.lib.heap.alloc(LOG_SIZE);
+			this.t.sys.store8(addr, 0);
+			bpf_program__set_log_buf(p, addr, LOG_SIZE);
+			bpf_program__set_log_level(p, logLevel);
+			return addr;
+		});
+		const err = bpf_object__load(this.obj);
+		for (const addr of logs) {
+			this.t.verifierLog(read_log(this.lib, addr, LOG_SIZE));
+			this.lib.heap.free(addr);
+		}
+		return err;
 	}
 
 	/** skel__attach(): every program that attaches by itself. */

@@ -2,6 +2,8 @@
 /** What a selftest is given: a process on a kernel, subtests, and the checks of test_progs.h with their lines. */
 import type { Sys } from "../../include/sys.ts";
 
+const BPF_LOG_STATS = 4;
+
 /** A kernel that tests run on. */
 export interface TestKernel {
 	/** Name for people: `mirror x86_64`. */
@@ -62,13 +64,41 @@ export class TestEnv {
 	private readonly state: TestState;
 	private readonly sink: TestSink;
 	private current: SubtestState | null = null;
+	/** Flags that objects are loaded with. */
+	private readonly flags: { readonly verbosity: number; readonly verifierStats: boolean };
 
-	constructor(kernel: TestKernel, sys: Sys, testName: string, state: TestState, sink: TestSink) {
+	constructor(
+		kernel: TestKernel,
+		sys: Sys,
+		testName: string,
+		state: TestState,
+		sink: TestSink,
+		flags: { readonly verbosity: number; readonly verifierStats: boolean },
+	) {
+		this.flags = flags;
 		this.kernel = kernel;
 		this.sys = sys;
 		this.testName = testName;
 		this.state = state;
 		this.sink = sink;
+	}
+
+	/** Log level that programs are loaded at: the statistics with -s, 1 with -vv, 2 with -vvv. */
+	get logLevel(): number {
+		return Math.max(0, this.flags.verbosity - 1) | (this.flags.verifierStats ? BPF_LOG_STATS : 0);
+	}
+
+	/** Shows the log of a program that was loaded at logLevel; of the statistics alone only their line. */
+	verifierLog(log: string): void {
+		if (this.flags.verbosity > 1) this.printf(log);
+		if (!this.flags.verifierStats) return;
+		this.forceLog();
+		if (this.flags.verbosity <= 1) this.printf(log.slice(Math.max(0, log.indexOf("processed "))));
+	}
+
+	/** test__force_log() */
+	forceLog(): void {
+		this.state.force_log = true;
 	}
 
 	/** test__start_subtest(): false when that subtest is not to run. */

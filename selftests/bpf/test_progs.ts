@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The test runner: selection, lines, logs, summary and JSON as test_progs prints them (test_progs.c). */
-import { openSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import type { Selector } from "./filter.ts";
 import {
 	type ProgTest,
@@ -22,6 +22,10 @@ export interface TestProgsOptions {
 	readonly count: boolean;
 	readonly list: boolean;
 	readonly json: string | null;
+	/** -s: print what the verifier says of its work. */
+	readonly verifierStats: boolean;
+	/** In a worker nothing is printed: all is in the logs. */
+	readonly worker?: boolean;
 	/** Where lines go. */
 	readonly out: (text: string) => void;
 }
@@ -69,6 +73,20 @@ interface JsonTest {
 	subtests: { name: string; number: number; message: string; failed: boolean }[];
 }
 
+/** A finished test, as a worker sends it. */
+export type TestStateData = Pick<
+	TestState,
+	"error_cnt" | "skip_cnt" | "sub_succ_cnt" | "force_log" | "log"
+> & {
+	readonly subtests: readonly Pick<SubtestState, "name" | "error_cnt" | "skipped" | "filtered" | "log">[];
+};
+
+/** Another kernel that takes tests by number (-j). */
+export interface TestWorker {
+	run(num: number): Promise<TestStateData>;
+	end(): Promise<void>;
+}
+
 /** Runs tests on a kernel; the exit status of test_progs. */
 export class TestProgs {
 	private readonly options: TestProgsOptions;
@@ -81,6 +99,11 @@ export class TestProgs {
 
 	private get verbose(): boolean {
 		return this.options.verbosity > 0;
+	}
+
+	/** Whether lines come out while a test runs. */
+	private get live(): boolean {
+		return this.verbose && !this.options.worker;
 	}
 
 	private get selected(): Def[] {
@@ -97,16 +120,42 @@ export class TestProgs {
 	}
 
 	async run(kernel: TestKernel): Promise<number> {
-		if (this.options.json !== null) {
-			try {
-				openSync(this.options.json, "w");
-			} catch (e) {
-				process.stderr.write(`Failed to open json summary file: ${(e as Error).message}\n`);
-				return EXIT_ERR_SETUP_INFRA;
-			}
-		}
+		if (!this.openJson()) return EXIT_ERR_SETUP_INFRA;
 		for (const d of this.selected) await this.runOne(d, kernel);
 		return this.summary();
+	}
+
+	/** Each test on the worker that is free next; they are shown as they end. */
+	async runParallel(workers: readonly TestWorker[]): Promise<number> {
+		if (!this.openJson()) return EXIT_ERR_SETUP_INFRA;
+		const left = this.selected;
+		const work = async (worker: TestWorker): Promise<void> => {
+			for (let d = left.shift(); d; d = left.shift()) {
+				Object.assign(d.state, await worker.run(d.num), { tested: true });
+				this.dump(d, false, null);
+			}
+			await worker.end();
+		};
+		await Promise.all(workers.map(work));
+		return this.summary();
+	}
+
+	/** In a worker: run one test and hand over what it left. */
+	async runNumber(num: number, kernel: TestKernel): Promise<TestStateData> {
+		const d = this.defs[num - 1]!;
+		await this.runOne(d, kernel);
+		return structuredClone({ ...d.state });
+	}
+
+	private openJson(): boolean {
+		if (this.options.json === null) return true;
+		try {
+			closeSync(openSync(this.options.json, "w"));
+			return true;
+		} catch (e) {
+			process.stderr.write(`Failed to open json summary file: ${(e as Error).message}\n`);
+			return false;
+		}
 	}
 
 	private async runOne(d: Def, kernel: TestKernel): Promise<void> {
@@ -114,7 +163,7 @@ export class TestProgs {
 		let sub: SubtestState | null = null;
 		const sink: TestSink = {
 			print: (text) => {
-				if (this.verbose) this.options.out(text);
+				if (this.live) this.options.out(text);
 				else if (sub) sub.log += text;
 				else state.log += text;
 			},
@@ -134,12 +183,12 @@ export class TestProgs {
 				if (s.error_cnt) state.error_cnt++;
 				else if (s.skipped) state.skip_cnt++;
 				else state.sub_succ_cnt++;
-				if (this.verbose) this.options.out(subtestLine(num, state.subtests.length, test.name, s));
+				if (this.live) this.options.out(subtestLine(num, state.subtests.length, test.name, s));
 				sub = null;
 			},
 		};
 		const sys = kernel.newProcess();
-		const env = new TestEnv(kernel, sys, test.name, state, sink);
+		const env = new TestEnv(kernel, sys, test.name, state, sink, this.options);
 		try {
 			if (test.mirrorOnly !== undefined && !kernel.isMirror)
 				env.skip(`needs the emulator: ${test.mirrorOnly}`);
@@ -155,8 +204,8 @@ export class TestProgs {
 		if (state.error_cnt) for (const line of kernel.dmesg()) sink.print(`[kernel] ${line}\n`);
 		else kernel.dmesg();
 		state.tested = true;
-		if (this.verbose) this.options.out(testLine(num, test.name, state));
-		else this.dump(d, false, null);
+		if (this.live) this.options.out(testLine(num, test.name, state));
+		else if (!this.options.worker) this.dump(d, false, null);
 	}
 
 	/** dump_test_log() */
