@@ -32,6 +32,7 @@ typedef void (*btf_trace_xdp_devmap_xmit)(void *, const struct net_device *, con
 typedef void (*btf_trace_xdp_exception)(void *, const struct net_device *, const struct bpf_prog *, u32);
 void __bpf_tcp_ca_init(struct sock *sk);
 void __bpf_tcp_ca_release(struct sock *sk);
+int _printk(const char *fmt, ...);
 void __set_task_comm(struct task_struct *tsk, const char *buf, bool exec);
 int __sys_getsockname(int fd, struct sockaddr *usockaddr, int *usockaddr_len);
 long __x64_sys_getpgid(const struct pt_regs *regs);
@@ -295,6 +296,7 @@ u32 dctcp_ssthresh(struct sock *sk);
 void dctcp_state(struct sock *sk, u8 new_state);
 void dctcp_update_alpha(struct sock *sk, u32 flags);
 struct file *dentry_open(const struct path *path, int flags, const struct cred *cred);
+void do_exit(long code);
 int do_init_module(struct module *mod);
 enum hrtimer_mode {  } @4;
 int do_nanosleep(struct hrtimer_sleeper *t, enum hrtimer_mode mode);

@@ -2,7 +2,7 @@
 /** Table-driven tests of raw instructions: each is loaded, privileged and not, and run where it says so (test_verifier.c). */
 
 import type { Sys } from "../../include/sys.ts";
-import { BPF_PROG_TYPE_SOCKET_FILTER } from "../../include/uapi/linux/bpf.ts";
+import { BPF_MAP_TYPE_ARRAY, BPF_PROG_TYPE_SOCKET_FILTER } from "../../include/uapi/linux/bpf.ts";
 import { BTF_KIND_FUNC, BTF_KIND_VAR } from "../../include/uapi/linux/btf.ts";
 import { assemble } from "../../lib/bpf_asm.ts";
 import {
@@ -178,6 +178,9 @@ function loadTest(sys: Sys, test: VerifierTest, run: boolean, keep = false): Out
 		retval: null,
 		runErr: 0,
 	});
+	// Descriptor 0 would mean none in attributes.
+	const zero = bpf_map_create(lib, BPF_MAP_TYPE_ARRAY, "zero", 4, 4, 1);
+	if (zero > 0) sys.close(zero);
 	for (const m of test.maps ?? []) {
 		const fd = createMap(lib, m);
 		if (fd < 0) return failed("map", fd);

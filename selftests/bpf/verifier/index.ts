@@ -2,6 +2,7 @@
 /** All tables of test_verifier, in the order of their numbers. */
 import type { VerifierTest } from "../test_verifier.ts";
 import { aluVerifierTests } from "./alu.ts";
+import { attachVerifierTests } from "./attach.ts";
 import { controlVerifierTests } from "./control.ts";
 import { helperVerifierTests } from "./helpers.ts";
 import { insnVerifierTests } from "./insns.ts";
@@ -12,6 +13,7 @@ import { rejectedVerifierTests } from "./rejected.ts";
 export const verifierTests: readonly VerifierTest[] = [
 	...insnVerifierTests,
 	...rejectedVerifierTests,
+	...attachVerifierTests,
 	...controlVerifierTests,
 	...helperVerifierTests,
 	...memoryVerifierTests,
