@@ -17,6 +17,7 @@ import { register_helpers } from "./bpf/helpers.ts";
 import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
 import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";
+import { register_testmod } from "./bpf/testmod_bodies.ts";
 import { boot_vmlinux_btf, builtin_module_btf } from "./bpf/vmlinux_btf.ts";
 import { default_kconfig } from "./kconfig.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
@@ -206,6 +207,7 @@ export function load_module_btf(kernel: KernelImpl, name: string, data: Uint8Arr
 	if (typeof b === "number") return b;
 	kernel.bpf.module_btfs.set(name, { btf: b, module });
 	btf_register_struct_ops(b);
+	register_testmod(kernel, name);
 	kernel.pseudo_files.set(`/sys/kernel/btf/${name}`, () => data);
 	return 0;
 }

@@ -20,6 +20,8 @@ export class Rcu {
 	private callbacks: rcu_head[] = [];
 	private nesting = 0;
 	private running = false;
+	/** How a callback is called. */
+	enter: (func: () => void) => void = (func) => func();
 	/** Grace periods ended so far. */
 	gp_seq = 0;
 
@@ -90,7 +92,7 @@ export class Rcu {
 		this.gp_seq++;
 		this.running = true;
 		try {
-			for (const cb of now) cb.func();
+			for (const cb of now) this.enter(cb.func);
 		} finally {
 			this.running = false;
 		}

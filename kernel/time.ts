@@ -17,6 +17,8 @@ export class VirtualTime {
 	private ns: bigint;
 	private readonly timers: hrtimer[] = [];
 	private seq = 0;
+	/** How a timer's function is called. */
+	enter: (func: () => void) => void = (func) => func();
 	constructor(start: bigint) {
 		this.ns = start;
 	}
@@ -48,7 +50,7 @@ export class VirtualTime {
 			this.timers.shift();
 			t.active = false;
 			if (t.expires > this.ns) this.ns = t.expires;
-			t.func();
+			this.enter(t.func);
 		}
 		if (end > this.ns) this.ns = end;
 	}

@@ -24,6 +24,7 @@ import {
 	bpf_dynptr_set_rdonly,
 	bpf_dynptr_set_size,
 } from "./dynptr.ts";
+import { register_test_kfuncs } from "./testmod_bodies.ts";
 
 const BITS_ITER_NR_WORDS_MAX = 511;
 const BPF_F_PAD_ZEROS = 1n;
@@ -36,6 +37,7 @@ export function register_kfuncs(k: KernelImpl): void {
 	register_dynptr_kfuncs(k);
 	register_iterators(k);
 	register_sections(k);
+	register_test_kfuncs(k);
 }
 
 function register_dynptr_kfuncs(k: KernelImpl): void {

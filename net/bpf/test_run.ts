@@ -19,6 +19,7 @@ import { koffsetof, ksizeof, member_size } from "../../kernel/bpf/layout.ts";
 import { bpf_prog_run } from "../../kernel/bpf/prog.ts";
 import { USER_BPFPTR, u64_to_user_ptr } from "../../kernel/bpfptr.ts";
 import { impl, type KernelImpl } from "../../kernel/kernel_impl.ts";
+import { u64_to_addr } from "../../lib/addr.ts";
 import {
 	build_skb,
 	ETH_HLEN,
@@ -250,23 +251,83 @@ function bpf_prog_test_run_raw_tp(prog: bpf_prog, attr: bpf_attr, uattr: number)
 	}
 }
 
-/** net/bpf/test_run.c: bpf_prog_test_run_tracing: the functions called have nothing attached to them. */
+const s32 = (v: bigint): bigint => BigInt.asIntN(32, v);
+const s16 = (v: bigint): bigint => BigInt.asIntN(16, v);
+const s8 = (v: bigint): bigint => BigInt.asIntN(8, v);
+
+/** net/bpf/test_run.c: bpf_fentry_test1 and its kin: functions to attach to, that only add up what they are given */
+const fentry_tests: Readonly<Record<string, (k: KernelImpl, a: readonly bigint[]) => bigint>> = {
+	bpf_fentry_test1: (_k, a) => s32(a[0]!) + 1n,
+	bpf_fentry_test2: (_k, a) => s32(a[0]!) + a[1]!,
+	bpf_fentry_test3: (_k, a) => s8(a[0]!) + s32(a[1]!) + a[2]!,
+	bpf_fentry_test4: (_k, a) => a[0]! + s8(a[1]!) + s32(a[2]!) + a[3]!,
+	bpf_fentry_test5: (_k, a) => a[0]! + a[1]! + s16(a[2]!) + s32(a[3]!) + a[4]!,
+	bpf_fentry_test6: (_k, a) => a[0]! + a[1]! + s16(a[2]!) + s32(a[3]!) + a[4]! + a[5]!,
+	bpf_fentry_test7: (_k, a) => a[0]!,
+	bpf_fentry_test8: (k, a) => k.kmem.r64(u64_to_addr(a[0]!)),
+	bpf_fentry_test9: (k, a) => BigInt(k.kmem.r32(u64_to_addr(a[0]!))),
+	bpf_modify_return_test(k, a) {
+		const b = u64_to_addr(a[1]!);
+		k.kmem.w32(b, k.kmem.r32(b) + 1);
+		return s32(a[0]!) + BigInt(k.kmem.r32(b));
+	},
+	bpf_modify_return_test2(k, a) {
+		const b = u64_to_addr(a[1]!);
+		k.kmem.w32(b, k.kmem.r32(b) + 1);
+		return s32(a[0]!) + BigInt(k.kmem.r32(b)) + s16(a[2]!) + s32(a[3]!) + a[4]! + s8(a[5]!) + s32(a[6]!);
+	},
+};
+
+/** Call one of them by its entry, as the kernel does: the int that it returns. */
+function call_fentry_test(k: KernelImpl, name: string, args: readonly (bigint | number)[]): number {
+	const body = fentry_tests[name]!;
+	return Number(s32(k.ftrace.call(name, args, (a) => s32(body(k, a)))));
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_tracing */
 function bpf_prog_test_run_tracing(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
 	const k = impl(prog.kernel);
 	if (attr.test_flags || attr.test_cpu || attr.test_batch_size) return -EINVAL;
-	let retval = 0;
-	switch (prog.expected_attach_type) {
-		case U.BPF_TRACE_FENTRY:
-		case U.BPF_TRACE_FEXIT:
-			break;
-		case U.BPF_MODIFY_RETURN:
-			// bpf_modify_return_test() and its kin: 4 and 29, each changing what it was given
-			retval = (2 << 16) | 33;
-			break;
-		default:
-			return finish(k, -EFAULT);
+	let side_effect = 0;
+	let ret = 0;
+	// the function's variables that are passed by address: arg, retval, b
+	const vars = k.kmem.kzalloc(16);
+	if (!vars) return -ENOMEM;
+	const [arg, retval, b] = [vars, vars + 8, vars + 12];
+	const test = (n: number, ...args: number[]): number => call_fentry_test(k, `bpf_fentry_test${n}`, args);
+	try {
+		switch (prog.expected_attach_type) {
+			case U.BPF_TRACE_FENTRY:
+			case U.BPF_TRACE_FEXIT:
+				if (
+					test(1, 1) !== 2 ||
+					test(2, 2, 3) !== 5 ||
+					test(3, 4, 5, 6) !== 15 ||
+					test(4, 7, 8, 9, 10) !== 34 ||
+					test(5, 11, 12, 13, 14, 15) !== 65 ||
+					test(6, 16, 17, 18, 19, 20, 21) !== 111 ||
+					test(7, 0) !== 0 ||
+					test(8, arg) !== 0 ||
+					test(9, retval) !== 0
+				)
+					return finish(k, -EFAULT);
+				break;
+			case U.BPF_MODIFY_RETURN:
+				k.kmem.w32(b, 2);
+				ret = call_fentry_test(k, "bpf_modify_return_test", [1, b]) & 0xffff;
+				if (k.kmem.r32(b) !== 2) side_effect++;
+				k.kmem.w32(b, 2);
+				ret = (ret + call_fentry_test(k, "bpf_modify_return_test2", [1, b, 3, 4, 5, 6, 7])) & 0xffff;
+				if (k.kmem.r32(b) !== 2) side_effect++;
+				break;
+			default:
+				return finish(k, -EFAULT);
+		}
+	} finally {
+		k.kmem.kfree(vars);
 	}
-	return finish(k, k.put_user32(uattr + ATTR_OFF.test_retval, retval) ? 0 : -EFAULT);
+	const out = ((side_effect << 16) | ret) >>> 0;
+	return finish(k, k.put_user32(uattr + ATTR_OFF.test_retval, out) ? 0 : -EFAULT);
 }
 
 /** net/bpf/test_run.c: bpf_prog_test_run_syscall */
@@ -446,7 +507,13 @@ function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	if (ret) return free(ret);
 	// a socket filter or cgroup program gets its packet's ends from bpf_prog_run_save_cb and its kin
 	if (!is_direct_pkt_access && prog.type === U.BPF_PROG_TYPE_CGROUP_SKB) skb.compute_data_pointers();
-	const run = bpf_test_run(prog, skb.addr, attr.test_repeat);
+	let run: { retval: number; duration: number };
+	try {
+		run = bpf_test_run(prog, skb.addr, attr.test_repeat);
+	} catch (e) {
+		free(0);
+		throw e;
+	}
 	if (!is_l2) {
 		skb.push(ETH_HLEN);
 		kmem.fill(skb.data, ETH_HLEN, 0);
@@ -548,7 +615,13 @@ function bpf_prog_test_run_xdp(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 		size += n;
 	}
 	if (nr_frags) xdp.set32("flags", xdp.u32("flags") | 1);
-	const run = bpf_test_run(prog, xdp.addr, attr.test_repeat);
+	let run: { retval: number; duration: number };
+	try {
+		run = bpf_test_run(prog, xdp.addr, attr.test_repeat);
+	} catch (e) {
+		free(0);
+		throw e;
+	}
 	if (md) {
 		md.setUint32(mdoff("data"), xdp.ptr("data") - xdp.ptr("data_meta"), true);
 		md.setUint32(mdoff("data_end"), xdp.ptr("data_end") - xdp.ptr("data_meta"), true);
