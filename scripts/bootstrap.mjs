@@ -28,10 +28,14 @@ function packages() {
 		.digest("hex");
 	if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
 	process.stderr.write("npm: installing the packages of package-lock.json into node_modules\n");
-	const r = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error", "--progress"], {
-		cwd: root,
-		stdio: ["ignore", 2, 2],
-	});
+	const r = spawnSync(
+		"npm",
+		["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error", "--progress"],
+		{
+			cwd: root,
+			stdio: ["ignore", 2, 2],
+		},
+	);
 	if (r.error || r.status !== 0)
 		fail(
 			`npm ci failed${r.error ? ` (${r.error.message})` : ""}: the packages of package.json are needed, and the ` +

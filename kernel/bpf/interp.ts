@@ -45,7 +45,6 @@ import {
 	BPF_JGE,
 	BPF_JGT,
 	BPF_JMP,
-	BPF_JSET,
 	BPF_LD,
 	BPF_LDX,
 	BPF_LSH,

@@ -5,8 +5,8 @@ import type { btf, btf_struct_meta, kmodule } from "./btf_types.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
-import type { bpf_trampoline } from "./trampoline.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
+import type { bpf_trampoline } from "./trampoline.ts";
 
 export interface BpfSubsystem {
 	/** bpf_get_btf_vmlinux(): parsed at first use; a number is an errno. */

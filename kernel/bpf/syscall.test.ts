@@ -2,8 +2,8 @@
 /** bpf(2) against senseless attributes, exact errnos of the commonest mistakes, and what is left afterwards. */
 import { describe, expect, it } from "vitest";
 import * as E from "../../include/uapi/asm-generic/errno.ts";
-import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
+import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { boot } from "../boot.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 import { Random } from "../random.ts";
@@ -62,49 +62,55 @@ const COMMANDS: number[] = [];
 for (let cmd = 0; cmd <= U.__MAX_BPF_CMD + 1; cmd++) COMMANDS.push(cmd);
 
 describe("bpf(2)", () => {
-	it.each(COMMANDS)("command %i answers 1,000 senseless attributes with an errno and leaves nothing behind", (cmd) => {
-		const { kernel, pages, objects } = booted();
-		const p = new Process(kernel);
-		// descriptors that some commands will hit
-		p.map(U.BPF_MAP_TYPE_HASH, 4, 8, 4);
-		p.map(U.BPF_MAP_TYPE_ARRAY, 4, 8, 4);
-		p.map(U.BPF_MAP_TYPE_QUEUE, 0, 8, 4);
-		p.map(U.BPF_MAP_TYPE_PERCPU_HASH, 4, 8, 4, U.BPF_F_NO_PREALLOC);
-		p.map(U.BPF_MAP_TYPE_RINGBUF, 0, 0, 4096);
-		expect(p.prog()).toBe(5);
-		const rnd = new Random(cmd + 1);
-		const small = (): number => rnd.u32() % 8;
-		for (let i = 0; i < 1000; i++) {
-			const size = rnd.u32() % 10 === 0 ? rnd.u32() % 300 : bpf_attr.SIZE;
-			const ret = p.bpf(
-				cmd,
-				(a) => {
-					// words: mostly zero or small, sometimes addresses, sometimes anything
-					const used = 8 + (rnd.u32() % 144);
-					for (let at = 0; at + 8 <= used; at += 8) {
-						const kind = rnd.u32() % 8;
-						if (kind < 3) {
-							a.wu32(at, small());
-							a.wu32(at + 4, small());
-						} else if (kind === 3) a.wu64(at, BigInt(p.mem + 0x2000 + (rnd.u32() % 0x1000)));
-						else if (kind === 4) a.wu64(at, rnd.u64());
-						else if (kind === 5) a.wu32(at, rnd.u32());
-					}
-				},
-				size,
-			);
-			expect(Number.isInteger(ret) && ret > -4096).toBe(true);
-			// nothing new stays open, or the table of descriptors grows for ever
-			if (ret > 6) p.sys.close(ret);
-			p.sys.task.files.fd.slice(16).forEach((_, fd) => {
-				p.sys.close(fd + 16);
+	it.each(COMMANDS)(
+		"command %i answers 1,000 senseless attributes with an errno and leaves nothing behind",
+		(cmd) => {
+			const { kernel, pages, objects } = booted();
+			const p = new Process(kernel);
+			// descriptors that some commands will hit
+			p.map(U.BPF_MAP_TYPE_HASH, 4, 8, 4);
+			p.map(U.BPF_MAP_TYPE_ARRAY, 4, 8, 4);
+			p.map(U.BPF_MAP_TYPE_QUEUE, 0, 8, 4);
+			p.map(U.BPF_MAP_TYPE_PERCPU_HASH, 4, 8, 4, U.BPF_F_NO_PREALLOC);
+			p.map(U.BPF_MAP_TYPE_RINGBUF, 0, 0, 4096);
+			expect(p.prog()).toBe(5);
+			const rnd = new Random(cmd + 1);
+			const small = (): number => rnd.u32() % 8;
+			for (let i = 0; i < 1000; i++) {
+				const size = rnd.u32() % 10 === 0 ? rnd.u32() % 300 : bpf_attr.SIZE;
+				const ret = p.bpf(
+					cmd,
+					(a) => {
+						// words: mostly zero or small, sometimes addresses, sometimes anything
+						const used = 8 + (rnd.u32() % 144);
+						for (let at = 0; at + 8 <= used; at += 8) {
+							const kind = rnd.u32() % 8;
+							if (kind < 3) {
+								a.wu32(at, small());
+								a.wu32(at + 4, small());
+							} else if (kind === 3) a.wu64(at, BigInt(p.mem + 0x2000 + (rnd.u32() % 0x1000)));
+							else if (kind === 4) a.wu64(at, rnd.u64());
+							else if (kind === 5) a.wu32(at, rnd.u32());
+						}
+					},
+					size,
+				);
+				expect(Number.isInteger(ret) && ret > -4096).toBe(true);
+				// nothing new stays open, or the table of descriptors grows for ever
+				if (ret > 6) p.sys.close(ret);
+				p.sys.task.files.fd.slice(16).forEach((_, fd) => {
+					p.sys.close(fd + 16);
+				});
+			}
+			expect(kernel.log.filter((l) => l.startsWith("BUG"))).toEqual([]);
+			p.end();
+			expect({ pages: kernel.kmem.pages_in_use, objects: kernel.kmem.objects_in_use }).toEqual({
+				pages,
+				objects,
 			});
-		}
-		expect(kernel.log.filter((l) => l.startsWith("BUG"))).toEqual([]);
-		p.end();
-		expect({ pages: kernel.kmem.pages_in_use, objects: kernel.kmem.objects_in_use }).toEqual({ pages, objects });
-		expect(kernel.bpf.maps.size + kernel.bpf.progs.size + kernel.bpf.links.size).toBe(0);
-	});
+			expect(kernel.bpf.maps.size + kernel.bpf.progs.size + kernel.bpf.links.size).toBe(0);
+		},
+	);
 
 	it("checks the size of the attributes", () => {
 		const p = new Process(booted().kernel);

@@ -53,7 +53,11 @@ export const progRunOpts: ProgTest = {
 			-EINVAL,
 			"ctx_len_nonzero",
 		);
-		t.ASSERT_EQ(bpf_prog_test_run_opts(skel.lib, fd, { data_in: frame(14).subarray(0, 13) }), -EINVAL, "runt");
+		t.ASSERT_EQ(
+			bpf_prog_test_run_opts(skel.lib, fd, { data_in: frame(14).subarray(0, 13) }),
+			-EINVAL,
+			"runt",
+		);
 		t.ASSERT_ERR(bpf_prog_test_run_opts(skel.lib, 12345, { data_in: pkt }), "bad_fd");
 		skel.destroy();
 	},
