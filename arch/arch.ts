@@ -200,6 +200,8 @@ export interface KernelText {
 	va(name: string): number;
 	/** Give a kernel function an address; `handler` runs when machine code calls it. Again with the same name: sets the handler. */
 	define(name: string, handler?: CallHandler): number;
+	/** Give a stub the entry of a function that may be traced (x86: endbr64, nop5), once; its address. */
+	make_traceable(name: string): number;
 	/** Put machine code into the kernel text (thunks, trampolines). */
 	define_code(name: string, code: Uint8Array): number;
 	/** Room for a variable in the kernel's data, zeroed. */

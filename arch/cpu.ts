@@ -198,8 +198,10 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 		}
 		const callee = this.callee;
 		try {
+			const in_regs = Math.min(args.length, this.args.length);
+			if (args.length > in_regs) sp = this.push_args(sp, args.slice(in_regs));
 			this.set_num(this.conv.sp, this.set_return(sp));
-			for (let i = 0; i < args.length; i++) this.set_value(this.args[i]!, args[i]!);
+			for (let i = 0; i < in_regs; i++) this.set_value(this.args[i]!, args[i]!);
 			this.loop(addr);
 			return BigInt.asUintN(64, this.g[this.ret]!);
 		} finally {
@@ -209,6 +211,18 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 				for (let i = 0; i < this.n_saved; i++) w[i] = this.saved[at + i]!;
 			}
 		}
+	}
+
+	/** Arguments beyond those in registers: where the function finds them on the stack. */
+	private push_args(sp: number, args: readonly (bigint | number)[]): number {
+		sp -= 8 * args.length;
+		sp -= sp & 15;
+		for (const [i, a] of args.entries()) {
+			const v = BigInt.asUintN(64, BigInt(a));
+			this.push(sp + 8 * i, Number(v & 0xffffffffn) + Number(v >> 32n) * TWO32);
+			this.arch.ram.w32(this.stack_pa + ((sp + 8 * i) & 0xfff) + 4, Number(v >> 32n));
+		}
+		return sp;
 	}
 
 	private grow_saved(): void {
@@ -222,6 +236,7 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 		const { w, vcpu, arch, ret, pc_word, text_lo, text_hi } = this;
 		const handlers = arch.text.handlers;
 		const text_start = arch.layout.text_start;
+		const { stop_at } = arch.text;
 		let pc = start;
 		for (;;) {
 			if (this.tlb_gen !== arch.tlb_gen) this.flush_tlb();
@@ -230,12 +245,13 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 			if (count) this.insn_budget -= vcpu.executed(count);
 			if (ev === EV_HALT) {
 				const off = (w[pc_word]! >>> 0) - text_lo;
-				if (w[pc_word + 1] === text_hi && off >= 0 && off < STUB_BYTES && (off & 15) === 0) {
+				const at = off & 15;
+				if (w[pc_word + 1] === text_hi && off >= 0 && off < STUB_BYTES && at === stop_at[off >>> 4]) {
 					const n = off >>> 4;
 					if (n === 0) return;
 					if ((++this.calls & (CLOCK_CALLS - 1)) === 0) this.look_at_clock(pc);
 					this.resume = this.return_address();
-					this.callee = text_start + off;
+					this.callee = text_start + off - at;
 					const handler = handlers[n];
 					const r = handler ? handler(this) : arch.unhandled(this);
 					if (r !== undefined) this.set_value(ret, r);

@@ -82,6 +82,53 @@ export interface JitImage {
 	readonly state: unknown;
 }
 
+/** A program that a trampoline calls. */
+export interface TrampProg {
+	/** Address of its struct bpf_prog. */
+	readonly prog: bigint;
+	/** Its image. */
+	readonly bpf_func: bigint;
+	readonly cookie: bigint;
+	/** bpf_trampoline_enter(), bpf_trampoline_exit() */
+	readonly enter: bigint;
+	readonly exit: bigint;
+}
+
+/** What arch_prepare_bpf_trampoline() is told. */
+export interface TrampRequest {
+	/** Address of the struct bpf_tramp_image. */
+	readonly im: bigint;
+	/** struct btf_func_model */
+	readonly model: {
+		readonly nr_args: number;
+		readonly arg_size: readonly number[];
+		readonly arg_flags: readonly number[];
+		readonly ret_size: number;
+		readonly ret_flags: number;
+	};
+	/** BPF_TRAMP_F_* */
+	readonly flags: number;
+	readonly fentry: readonly TrampProg[];
+	readonly fexit: readonly TrampProg[];
+	readonly fmod_ret: readonly TrampProg[];
+	readonly func_addr: bigint;
+	/** The function begins with endbr64. */
+	readonly endbr: boolean;
+	/** Address of the trampoline, and how much room there is. */
+	readonly image: bigint;
+	readonly room: number;
+}
+
+/** A trampoline's code. */
+export interface TrampImage {
+	readonly code: Uint8Array;
+	/** Bytes that it needs: the code, and what the kernel keeps behind it. */
+	readonly size: number;
+	/** 0n where the original function is not called. */
+	readonly ip_after_call: bigint;
+	readonly ip_epilogue: bigint;
+}
+
 /** Gives memory for an image of `size` bytes: its address, or null when there is none. */
 export type ImageAlloc = (size: number) => bigint | null;
 
@@ -94,4 +141,6 @@ export interface Jit {
 	compile(prog: JitProgram, alloc: ImageAlloc, prev?: JitImage): JitImage | null;
 	/** Bytes of the jump or call that text poking writes, and how to make them; null when out of range. */
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null;
+	/** arch_prepare_bpf_trampoline(): the code, or a negative errno; without it, there are no trampolines. */
+	trampoline?(request: TrampRequest): TrampImage | number;
 }

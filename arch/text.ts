@@ -27,6 +27,8 @@ export interface TextLayout {
 	readonly data_end: number;
 	/** the instruction that stops the CPU */
 	readonly stop: readonly number[];
+	/** What stands before it where a function may be traced: the place that tracing patches. */
+	readonly hook: readonly number[];
 	/** an instruction that traps, to fill with */
 	readonly fill: readonly number[];
 }
@@ -51,6 +53,8 @@ export class StubText implements KernelText {
 	private sorted = true;
 	/** by stub number: (address - start of text) / 16 */
 	readonly handlers: (CallHandler | null)[] = [];
+	/** offset in each stub of the instruction that stops */
+	readonly stop_at: number[] = [];
 	private readonly where: TextLayout;
 	private next_code: number;
 	private next_data: number;
@@ -161,7 +165,20 @@ export class StubText implements KernelText {
 		if (va >= this.where.start + STUB_BYTES) throw new RangeError("kernel text is full of stubs");
 		this.bytes(va, STUB_SIZE, true).set(this.where.stop);
 		this.handlers.push(handler ?? null);
+		this.stop_at.push(0);
 		this.add(name, va, STUB_SIZE);
+		return va;
+	}
+
+	make_traceable(name: string): number {
+		const va = this.define(name);
+		const bytes = this.bytes(va, STUB_SIZE, true);
+		const { hook, stop } = this.where;
+		if (hook.length === 0 || stop.some((b, i) => bytes[i] !== b)) return va;
+		bytes.set(hook);
+		bytes.set(stop, hook.length);
+		this.stop_at[(va - this.where.start) / STUB_SIZE] = hook.length;
+		this.on_write?.(va, va + STUB_SIZE);
 		return va;
 	}
 

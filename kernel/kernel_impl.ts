@@ -20,6 +20,7 @@ import { KernelDeadlock } from "./spinlock.ts";
 import type { task_struct } from "./task.ts";
 import { task_image_free } from "./task_image.ts";
 import { VirtualTime } from "./time.ts";
+import { Ftrace } from "./trace/ftrace.ts";
 import type { RawTracepoints } from "./trace/tracepoint.ts";
 
 /** A task: struct task_struct with what the emulated system calls need. */
@@ -38,6 +39,8 @@ export class Task implements task_struct {
 	cpu = 0;
 	mm: mm_struct;
 	files: files_struct;
+	/** current->bpf_ctx: the struct bpf_run_ctx of the program that runs */
+	bpf_ctx = 0n;
 	/** Guest address of the struct task_struct; 0 until something asks for it. */
 	addr = 0;
 	/** Nanoseconds since boot at which it began. */
@@ -89,8 +92,11 @@ export class KernelImpl implements Kernel {
 	runner: ProgRunner | null = null;
 	/** The emulated machine; null on a kernel that only verifies and interprets. */
 	machine: Machine | null = null;
-	/** bpf_get_attach_cookie() of the program that runs */
+	/** Functions that may be traced at their entry. */
+	readonly ftrace: Ftrace;
+	/** bpf_get_attach_cookie() of the program that runs, and of those it interrupted */
 	bpf_cookie = 0n;
+	readonly cookies: bigint[] = [];
 	readonly random: Random;
 	readonly message_tap = openMessageTap();
 	readonly time: VirtualTime;
@@ -130,6 +136,10 @@ export class KernelImpl implements Kernel {
 		this.time = new VirtualTime(10_000_000_000n);
 		this.rcu = new Rcu(this, "rcu", () => this.random.u32());
 		this.rcu_tasks_trace = new Rcu(this, "rcu_tasks_trace", () => this.random.u32());
+		this.time.enter = (func) => this.guarded("timer", func);
+		this.rcu.enter = (func) => this.guarded("rcu callback", func);
+		this.rcu_tasks_trace.enter = this.rcu.enter;
+		this.ftrace = new Ftrace(this);
 		this.task = this.new_task();
 	}
 
@@ -203,9 +213,22 @@ export class KernelImpl implements Kernel {
 		this.kick();
 	}
 
+	private run_works(): void {
+		while (this.works.length > 0) this.guarded("work", this.works.shift()!);
+	}
+
+	/** Deferred code has no caller that could be told: what would be an oops goes to the kernel log. */
+	guarded(what: string, func: () => void): void {
+		try {
+			func();
+		} catch (e) {
+			this.printk(`BUG: ${what}: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
+		}
+	}
+
 	/** kernel/irq_work.c: irq_work_queue(): at once when interrupts are on, else when they come on. */
 	irq_work_queue(func: () => void): void {
-		if (this.irqs_disabled === 0) func();
+		if (this.irqs_disabled === 0) this.guarded("irq_work", func);
 		else this.irq_works.push(func);
 	}
 
@@ -214,7 +237,7 @@ export class KernelImpl implements Kernel {
 	}
 	local_irq_restore(): void {
 		if (--this.irqs_disabled > 0) return;
-		while (this.irq_works.length > 0) this.irq_works.shift()!();
+		while (this.irq_works.length > 0) this.guarded("irq_work", this.irq_works.shift()!);
 	}
 
 	/** What the end of a system call does: work queues run, RCU sees a quiescent state. */
@@ -223,10 +246,10 @@ export class KernelImpl implements Kernel {
 		if (this.in_work) return;
 		this.in_work = true;
 		try {
-			while (this.works.length > 0) this.works.shift()!();
+			this.run_works();
 			this.rcu.quiescent();
 			this.rcu_tasks_trace.quiescent();
-			while (this.works.length > 0) this.works.shift()!();
+			this.run_works();
 		} finally {
 			this.in_work = false;
 		}

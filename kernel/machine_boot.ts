@@ -18,6 +18,7 @@ import type { KernelImpl, ProgRunner } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
 import type { SymbolKind } from "./symbols.ts";
 import { task_image } from "./task_image.ts";
+import type { Ftrace } from "./trace/ftrace.ts";
 
 /** Symbols of the machine's own text and data: a function gets its stub when its address is first asked for. */
 export class MachineSymbols implements SymbolTable {
@@ -25,6 +26,8 @@ export class MachineSymbols implements SymbolTable {
 	kind_of: (name: string) => SymbolKind | undefined = () => undefined;
 	/** Enters the body of a function. */
 	bodies: BodyCaller | null = null;
+	/** Calls that kernel code makes by a function's entry. */
+	ftrace: Ftrace | null = null;
 	constructor(machine: Machine) {
 		this.machine = machine;
 		machine.text.define("__bpf_call_base");
@@ -44,6 +47,8 @@ export class MachineSymbols implements SymbolTable {
 		return this.machine.text.lookup(addr);
 	}
 	private call(name: string, cpu: Cpu): bigint {
+		const r = this.ftrace?.entered(name, cpu);
+		if (r !== undefined) return r;
 		return this.bodies!.call(name, cpu.arg(0), cpu.arg(1), cpu.arg(2), cpu.arg(3), cpu.arg(4));
 	}
 	entries(): { name: string; addr: bigint; text: boolean }[] {
@@ -151,6 +156,7 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 		attach(kernel: KernelImpl): void {
 			kernel.machine = machine;
 			symbols.bodies = new BodyCaller(kernel);
+			symbols.ftrace = kernel.ftrace;
 			kernel.runner = new MachineRunner(kernel, machine);
 			if (!config.bpf_jit_enable) return;
 			const facts = {

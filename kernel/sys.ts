@@ -40,7 +40,7 @@ export class TaskSys implements Sys {
 		const traced = k.tracepoints.enabled("sys_enter") || k.tracepoints.enabled("sys_exit");
 		const regs = traced ? k.pt_regs(nr, args) : 0;
 		if (traced) k.tracepoints.fire("sys_enter", [BigInt.asUintN(64, BigInt(regs)), BigInt(nr)]);
-		const ret = body();
+		const ret = k.ftrace.traced.size > 0 ? this.call_entry(name, nr, args, body) : body();
 		if (traced) {
 			k.current = this.task;
 			k.tracepoints.fire("sys_exit", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(ret))]);
@@ -48,6 +48,17 @@ export class TaskSys implements Sys {
 		}
 		k.syscall_exit();
 		return ret;
+	}
+
+	/** Through the entry of the call's own function, while something is attached there. */
+	private call_entry(name: SyscallName, nr: number, args: readonly number[], body: () => number): number {
+		const k = this.kernel;
+		const func = k.ftrace.syscall_symbol(name);
+		if (!k.ftrace.traced.has(func)) return body();
+		const regs = k.pt_regs(nr, args);
+		const ret = k.ftrace.call(func, [regs], body);
+		k.pt_regs_free(regs);
+		return Number(BigInt.asIntN(64, ret));
 	}
 
 	bpf(cmd: number, attr: number, size: number): number {

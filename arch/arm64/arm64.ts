@@ -16,7 +16,16 @@ import { ARM64_PTE } from "./paging.ts";
 const WFI = [0x7f, 0x20, 0x03, 0xd5];
 /** brk #0x100, which the kernel fills images with (AARCH64_BREAK_FAULT) */
 const BRK = [0x00, 0x20, 0x20, 0xd4];
-const TEXT: TextLayout = { start: KIMAGE_VADDR, data: DATA_START, data_end: DATA_END, stop: WFI, fill: BRK };
+const NOP = [0x1f, 0x20, 0x03, 0xd5];
+const TEXT: TextLayout = {
+	start: KIMAGE_VADDR,
+	data: DATA_START,
+	data_end: DATA_END,
+	stop: WFI,
+	// -fpatchable-function-entry=2
+	hook: [...NOP, ...NOP],
+	fill: BRK,
+};
 
 export class Arm64Arch extends BaseArch {
 	readonly name = "arm64" as const;

@@ -17,6 +17,8 @@ const TEXT: TextLayout = {
 	data: DATA_START,
 	data_end: DATA_END,
 	stop: [HLT],
+	// endbr64; nopl 0(%rax,%rax,1)
+	hook: [0xf3, 0x0f, 0x1e, 0xfa, 0x0f, 0x1f, 0x44, 0x00, 0x00],
 	fill: [INT3],
 };
 

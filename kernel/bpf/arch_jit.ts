@@ -3,9 +3,9 @@
  * Programs and the architecture's compiler: what bpf_int_jit_compile() of arch/x86/net/bpf_jit_comp.c and
  * arch/arm64/net/bpf_jit_comp.c do around the making of code.
  */
-import type { Jit, JitImage, JitPoke } from "../../arch/jit.ts";
+import type { Jit, JitImage, JitPoke, TrampImage } from "../../arch/jit.ts";
 import { BPF_POKE_REASON_TAIL_CALL } from "../../include/linux/bpf.ts";
-import { EBUSY, EINVAL, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
+import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
 import { IS_ERR } from "../../lib/err.ts";
 import { CAP_SYS_ADMIN, capable } from "../task.ts";
 import type {
@@ -21,15 +21,16 @@ import {
 	bpf_jit_prog_release_other,
 	bpf_prog_fill_jited_linfo,
 } from "./core.ts";
-import type { ArchJit } from "./jit.ts";
+import type { ArchJit, TrampSpec } from "./jit.ts";
 
 const BPF_MOD_CALL = 0;
 const BPF_MOD_JUMP = 1;
+const PAGE_SIZE = 4096;
 
 /** Where images live. */
 export interface JitMemory {
 	/** Module memory for `size` bytes of image and exception table; null when there is none. */
-	alloc(size: number, prog: bpf_prog): bigint | null;
+	alloc(size: number, prog: bpf_prog | null): bigint | null;
 	/** Write code and make every CPU see it. */
 	write(addr: bigint, code: Uint8Array): void;
 	read(addr: bigint, len: number): Uint8Array;
@@ -120,6 +121,8 @@ export class ProgramJit implements ArchJit {
 		prog.jited = true;
 		prog.jited_len = image.code.length;
 		this.images.set(prog, image);
+		// blinded instructions are no longer those that the verifier saw
+		if (!prog.blinded) prog.kernel.bpf.embedding?.image_added(prog, image.addr, image.addrs);
 		if (prog.is_func && !prev) {
 			this.jit_data.set(prog, image);
 			return prog;
@@ -141,6 +144,7 @@ export class ProgramJit implements ArchJit {
 		const image = this.images.get(prog);
 		if (!image) return;
 		this.images.delete(prog);
+		prog.kernel.bpf.embedding?.image_removed(prog);
 		this.jit_data.delete(prog);
 		this.memory.set_extable(image.addr, []);
 		this.memory.free(image.addr);
@@ -175,12 +179,44 @@ export class ProgramJit implements ArchJit {
 		return 0;
 	}
 
+	/** is_endbr() */
+	private is_endbr(ip: bigint): boolean {
+		const head = this.memory.read(ip, 4);
+		return head[0] === 0xf3 && head[1] === 0x0f && head[2] === 0x1e && head[3] === 0xfa;
+	}
+
 	/** arch/x86/net/bpf_jit_comp.c: bpf_arch_text_poke: behind an endbr64 where there is one. */
 	bpf_arch_text_poke(ip: bigint, type: number, old_addr: bigint | null, new_addr: bigint | null): number {
-		const head = this.memory.read(ip, 4);
-		if (head.length < 4) return -EINVAL;
-		const endbr = head[0] === 0xf3 && head[1] === 0x0f && head[2] === 0x1e && head[3] === 0xfa;
-		return this.poke(endbr ? ip + 4n : ip, type, old_addr, new_addr);
+		if (this.memory.read(ip, 4).length < 4) return -EINVAL;
+		return this.poke(this.is_endbr(ip) ? ip + 4n : ip, type, old_addr, new_addr);
+	}
+
+	arch_alloc_bpf_trampoline(size: number): bigint {
+		return this.memory.alloc(size, null) ?? 0n;
+	}
+
+	arch_free_bpf_trampoline(image: bigint): void {
+		this.memory.free(image);
+	}
+
+	private trampoline(t: TrampSpec, image: bigint, room: number): TrampImage | number {
+		if (!this.jit.trampoline) return -ENOTSUPP;
+		return this.jit.trampoline({ ...t, image, room, endbr: this.is_endbr(t.func_addr) });
+	}
+
+	/** arch/x86/net/bpf_jit_comp.c: arch_bpf_trampoline_size: makes it once, in memory of the same sort */
+	arch_bpf_trampoline_size(t: TrampSpec): number {
+		const image = this.arch_alloc_bpf_trampoline(PAGE_SIZE);
+		if (!image) return -ENOMEM;
+		const made = this.trampoline(t, image, PAGE_SIZE);
+		this.arch_free_bpf_trampoline(image);
+		return typeof made === "number" ? made : made.size;
+	}
+
+	arch_prepare_bpf_trampoline(image: bigint, size: number, t: TrampSpec): TrampImage | number {
+		const made = this.trampoline(t, image, size);
+		if (typeof made !== "number") this.memory.write(image, made.code);
+		return made;
 	}
 
 	bpf_arch_poke_desc_update(

@@ -177,7 +177,7 @@ function tracepoint_template(btf: btf, tname: string, typedef: btf_type): number
 
 /** kernel/bpf/verifier.c: bpf_check_attach_target */
 export function bpf_check_attach_target(
-	log: bpf_verifier_log,
+	log: bpf_verifier_log | null,
 	prog: bpf_prog,
 	tgt_prog: bpf_prog | null,
 	btf_id: number,
@@ -373,7 +373,7 @@ export function bpf_check_attach_target(
 
 /** Whether a program that sleeps, or that changes what the function returns, may attach. */
 function check_target_kind(
-	log: bpf_verifier_log,
+	log: bpf_verifier_log | null,
 	prog: bpf_prog,
 	tgt_prog: bpf_prog | null,
 	btf: btf,

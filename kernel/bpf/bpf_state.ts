@@ -4,6 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import type { bpf_struct_ops } from "./bpf_struct_ops.ts";
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_field, btf_record, btf_struct_meta, kmodule } from "./btf_types.ts";
+import type { StateEmbedding } from "./embed.ts";
 import { __htab_map_lookup_elem } from "./hashtab.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
@@ -13,7 +14,7 @@ import type { VerifierBtfIds } from "./predicates.ts";
 import type { bpf_ringbuf } from "./ringbuf.ts";
 import type { BpfSubsystem } from "./subsystem.ts";
 import type { bpf_async_cb } from "./timer.ts";
-import type { bpf_trampoline } from "./trampoline.ts";
+import type { bpf_tramp_image, bpf_trampoline } from "./trampoline.ts";
 
 const INT_MAX = 0x7fffffff;
 
@@ -79,12 +80,17 @@ export class BpfState implements BpfSubsystem {
 	readonly layout_cache: Map<string, number> = new Map();
 	jit: ArchJit | null = null;
 	readonly prog_stats: Map<bpf_prog, { nsecs: bigint; cnt: bigint; misses: bigint }> = new Map();
+	/** prog->active: runs under way, per CPU */
+	readonly prog_active: Map<bpf_prog, Int32Array> = new Map();
+	/** Images of trampolines by the address of their struct. */
+	readonly tramp_images: Map<number, bpf_tramp_image> = new Map();
 	verifier_heap?: VerifierHeap;
 	verifier_ids?: VerifierBtfIds;
 	readonly ksyms: Set<bpf_prog> = new Set();
 	struct_metas?: Map<bigint, btf_struct_meta>;
 	trampolines?: Map<bigint, bpf_trampoline>;
 	error_injection?: Set<string>;
+	embedding: StateEmbedding | null = null;
 	struct_ops?: bpf_struct_ops[];
 	/** bpf_stats_enabled_key */
 	stats_enabled = 0;

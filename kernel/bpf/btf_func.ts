@@ -77,7 +77,7 @@ function __get_type_fmodel_flags(t: btf_type): number {
 
 /** kernel/bpf/btf.c: btf_distill_func_proto: fill the model of a call from a FUNC_PROTO (null: five u64) */
 export function btf_distill_func_proto(
-	log: bpf_verifier_log,
+	log: bpf_verifier_log | null,
 	b: btf | null,
 	func: btf_type | null,
 	tname: string | null,
@@ -130,7 +130,7 @@ export function btf_distill_func_proto(
 
 /** kernel/bpf/btf.c: btf_check_func_type_match: two global functions take and return the same */
 function btf_check_func_type_match(
-	log: bpf_verifier_log,
+	log: bpf_verifier_log | null,
 	btf1: btf,
 	func1: btf_type,
 	btf2: btf,
@@ -203,7 +203,12 @@ function btf_check_func_type_match(
 }
 
 /** kernel/bpf/btf.c: btf_check_type_match: an extension program against the function it replaces */
-export function btf_check_type_match(log: bpf_verifier_log, prog: bpf_prog, btf2: btf, t2: btf_type): number {
+export function btf_check_type_match(
+	log: bpf_verifier_log | null,
+	prog: bpf_prog,
+	btf2: btf,
+	t2: btf_type,
+): number {
 	const btf1 = prog.aux.btf;
 	if (!btf1 || prog.aux.func_info.length === 0) {
 		bpf_log(log, "Program extension requires BTF\n");

@@ -48,6 +48,7 @@ import { all_map_ops } from "./map_types.ts";
 import { register_ringbuf_helpers } from "./ringbuf.ts";
 import { __sys_bpf } from "./syscall.ts";
 import { register_timers } from "./timer.ts";
+import { register_trampoline } from "./trampoline.ts";
 
 const err = (e: number): bigint => BigInt(-e);
 const lo = (v: bigint): number => Number(v & 0xffffffffn);
@@ -64,6 +65,7 @@ export function register_helpers(kernel: KernelImpl): void {
 	register_ringbuf_helpers(kernel);
 	register_arena_kfuncs(kernel);
 	register_timers(kernel);
+	register_trampoline(kernel);
 	register_local_objects(kernel);
 	register_packet_helpers(kernel);
 	register_kfuncs(kernel);

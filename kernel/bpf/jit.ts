@@ -4,8 +4,12 @@
  * (kernel/bpf/core.c, the weak functions that arch/<arch>/net/bpf_jit_comp.c overrides). What the JITs
  * can do is in jit_caps.ts, since the verifier asks for it without a JIT too.
  */
+import type { TrampImage, TrampRequest } from "../../arch/jit.ts";
 import type { Kernel } from "../kernel.ts";
 import type { bpf_jit_poke_descriptor, bpf_prog } from "./bpf_types.ts";
+
+/** A trampoline to be made, apart from where it will lie. */
+export type TrampSpec = Omit<TrampRequest, "image" | "room" | "endbr">;
 
 /** What arch/<arch>/net/bpf_jit_comp.ts implements; boot hangs it off kernel.bpf.jit. */
 export interface ArchJit {
@@ -23,6 +27,13 @@ export interface ArchJit {
 		new_prog: bpf_prog | null,
 		old_prog: bpf_prog | null,
 	): void;
+	/** arch_alloc_bpf_trampoline(): 0n when there is no memory. */
+	arch_alloc_bpf_trampoline?(size: number): bigint;
+	arch_free_bpf_trampoline?(image: bigint): void;
+	/** arch_bpf_trampoline_size(): bytes that a trampoline needs, or a negative errno. */
+	arch_bpf_trampoline_size?(t: TrampSpec): number;
+	/** arch_prepare_bpf_trampoline(): writes it to `image`; a negative errno. */
+	arch_prepare_bpf_trampoline?(image: bigint, size: number, t: TrampSpec): TrampImage | number;
 	/** bpf_arch_text_poke(): `type` is BPF_MOD_CALL or BPF_MOD_JUMP; a negative errno. */
 	bpf_arch_text_poke?(ip: bigint, type: number, old_addr: bigint | null, new_addr: bigint | null): number;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Links (kernel/bpf/syscall.c): what keeps a program attached. Raw tracepoints are here in full; the
- * other attachments answer "not ported" after the checks that come before them.
+ * Links (kernel/bpf/syscall.c): what keeps a program attached. Raw tracepoints and trampolines are here
+ * in full; the other attachments answer "not ported" after the checks that come before them.
  */
 import {
 	EAGAIN,
@@ -33,10 +33,21 @@ import { impl } from "../kernel_impl.ts";
 import { bpf_token_capable } from "../security.ts";
 import { CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
 import type { raw_tracepoint } from "../trace/tracepoint.ts";
+import { bpf_check_attach_target } from "./attach.ts";
 import { attr_tail_nonzero } from "./attr.ts";
 import type { bpf_map, bpf_prog } from "./bpf_types.ts";
 import { bpf_map_get, bpf_map_put } from "./map_create.ts";
 import { bpf_prog_get, bpf_prog_put, tag_hex } from "./prog.ts";
+import {
+	type bpf_attach_target_info,
+	type bpf_trampoline,
+	bpf_trampoline_compute_key,
+	bpf_trampoline_get,
+	bpf_trampoline_link_prog,
+	bpf_trampoline_put,
+	bpf_trampoline_unlink_prog,
+	bpf_trampoline_unpack_key,
+} from "./trampoline.ts";
 
 /** struct bpf_link_ops */
 export interface bpf_link_ops {
@@ -222,8 +233,58 @@ function not_ported(kernel: Kernel, what: string): number {
 	return -EOPNOTSUPP;
 }
 
-/** kernel/bpf/syscall.c: bpf_tracing_prog_attach: its checks; trampolines are not ported. */
-function bpf_tracing_prog_attach(prog: bpf_prog, tgt_prog_fd: number, btf_id: number): number {
+/** struct bpf_tramp_link: a program on a trampoline */
+export class bpf_tramp_link extends bpf_link {
+	/** It stands in the list of its trampoline. */
+	hashed = false;
+}
+
+/** struct bpf_tracing_link */
+export class bpf_tracing_link extends bpf_tramp_link {
+	readonly attach_type: number;
+	trampoline: bpf_trampoline | null = null;
+	tgt_prog: bpf_prog | null = null;
+	constructor(kernel: Kernel, prog: bpf_prog) {
+		super(kernel, U.BPF_LINK_TYPE_TRACING, bpf_tracing_link_lops, prog);
+		this.attach_type = prog.expected_attach_type;
+	}
+}
+
+const bpf_tracing_link_lops: bpf_link_ops = {
+	/** kernel/bpf/syscall.c: bpf_tracing_link_release */
+	release(link: bpf_link): void {
+		const { kernel, trampoline, tgt_prog } = link as bpf_tracing_link;
+		const err = bpf_trampoline_unlink_prog(link as bpf_tracing_link, trampoline!, tgt_prog);
+		if (err) kernel.printk(`WARNING: kernel/bpf/syscall.c: bpf_tracing_link_release: ${err}`);
+		bpf_trampoline_put(kernel, trampoline!);
+		if (tgt_prog) bpf_prog_put(tgt_prog);
+	},
+	dealloc(): void {},
+	/** kernel/bpf/syscall.c: bpf_tracing_link_show_fdinfo */
+	show_fdinfo(link: bpf_link): string {
+		const { attach_type, trampoline } = link as bpf_tracing_link;
+		const { obj_id, btf_id } = bpf_trampoline_unpack_key(trampoline!.key);
+		return `attach_type:\t${attach_type}\ntarget_obj_id:\t${obj_id}\ntarget_btf_id:\t${btf_id}\n`;
+	},
+	/** kernel/bpf/syscall.c: bpf_tracing_link_fill_link_info */
+	fill_link_info(link: bpf_link, info: bpf_link_info): number {
+		const { attach_type, trampoline } = link as bpf_tracing_link;
+		const { obj_id, btf_id } = bpf_trampoline_unpack_key(trampoline!.key);
+		info.tracing_attach_type = attach_type;
+		info.tracing_target_obj_id = obj_id;
+		info.tracing_target_btf_id = btf_id;
+		return 0;
+	},
+};
+
+/** kernel/bpf/syscall.c: bpf_tracing_prog_attach: takes the reference on prog when it succeeds. */
+function bpf_tracing_prog_attach(
+	prog: bpf_prog,
+	tgt_prog_fd: number,
+	btf_id: number,
+	bpf_cookie: bigint,
+): number {
+	const { kernel, aux } = prog;
 	switch (prog.type) {
 		case U.BPF_PROG_TYPE_TRACING:
 			if (
@@ -243,13 +304,62 @@ function bpf_tracing_prog_attach(prog: bpf_prog, tgt_prog_fd: number, btf_id: nu
 			return -EINVAL;
 	}
 	if ((tgt_prog_fd !== 0) !== (btf_id !== 0)) return -EINVAL;
+	let tgt_prog: bpf_prog | null = null;
+	let key = 0n;
 	if (tgt_prog_fd) {
 		if (prog.type !== U.BPF_PROG_TYPE_EXT) return -EINVAL;
-		const tgt = bpf_prog_get(prog.kernel, tgt_prog_fd);
+		const tgt = bpf_prog_get(kernel, tgt_prog_fd);
 		if (typeof tgt === "number") return tgt;
-		bpf_prog_put(tgt);
+		tgt_prog = tgt;
+		key = bpf_trampoline_compute_key(tgt_prog, null, btf_id);
 	}
-	return not_ported(prog.kernel, "attaching through a trampoline (fentry, fexit, fmod_ret, freplace, LSM)");
+	const link = new bpf_tracing_link(kernel, prog);
+	link.cookie = bpf_cookie;
+
+	let tr: bpf_trampoline | null = null;
+	const fail = (err: number): number => {
+		if (tr && tr !== aux.dst_trampoline) bpf_trampoline_put(kernel, tr);
+		if (tgt_prog_fd && tgt_prog) bpf_prog_put(tgt_prog);
+		return err;
+	};
+	if (!aux.dst_trampoline && !tgt_prog) {
+		// attached once already: again only to what its BTF names
+		if (prog.type !== U.BPF_PROG_TYPE_TRACING && prog.type !== U.BPF_PROG_TYPE_LSM) return fail(-EINVAL);
+		if (!aux.attach_btf) return fail(-EINVAL);
+		btf_id = aux.attach_btf_id;
+		key = bpf_trampoline_compute_key(null, aux.attach_btf, btf_id);
+	}
+	if (!aux.dst_trampoline || (key && key !== aux.dst_trampoline.key)) {
+		const tgt_info: bpf_attach_target_info = {
+			fmodel: { ret_size: 0, ret_flags: 0, nr_args: 0, arg_size: [], arg_flags: [] },
+			tgt_addr: 0n,
+			tgt_mod: null,
+			tgt_name: "",
+			tgt_type: null,
+		};
+		const err = bpf_check_attach_target(null, prog, tgt_prog, btf_id, tgt_info);
+		if (err) return fail(err);
+		if (tgt_info.tgt_mod) aux.mod = tgt_info.tgt_mod;
+		tr = bpf_trampoline_get(kernel, key, tgt_info);
+	} else {
+		// the target of its loading, with the references that were taken then
+		tr = aux.dst_trampoline;
+		tgt_prog = aux.dst_prog;
+	}
+	const primer = bpf_link_prime(link);
+	if (typeof primer === "number") return fail(primer);
+	const err = bpf_trampoline_link_prog(link, tr, tgt_prog);
+	if (err) {
+		bpf_link_cleanup(primer);
+		return fail(err);
+	}
+	link.tgt_prog = tgt_prog;
+	link.trampoline = tr;
+	if (aux.dst_prog && (tgt_prog_fd || tr !== aux.dst_trampoline)) bpf_prog_put(aux.dst_prog);
+	if (aux.dst_trampoline && tr !== aux.dst_trampoline) bpf_trampoline_put(kernel, aux.dst_trampoline);
+	aux.dst_prog = null;
+	aux.dst_trampoline = null;
+	return bpf_link_settle(primer);
 }
 
 /** kernel/bpf/syscall.c: bpf_raw_tp_link_attach: takes the reference on prog when it succeeds. */
@@ -266,7 +376,7 @@ function bpf_raw_tp_link_attach(prog: bpf_prog, user_tp_name: number, cookie: bi
 				tp_name = prog.aux.attach_func_name ?? "";
 				break;
 			}
-			return bpf_tracing_prog_attach(prog, 0, 0);
+			return bpf_tracing_prog_attach(prog, 0, 0, cookie);
 		case U.BPF_PROG_TYPE_RAW_TRACEPOINT:
 		case U.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE: {
 			const bytes = k.strncpy_from_user(user_tp_name, 127);
@@ -429,7 +539,12 @@ export function link_create(kernel: Kernel, attr: bpf_attr): number {
 	if (!ret) {
 		switch (prog.type) {
 			case U.BPF_PROG_TYPE_EXT:
-				ret = bpf_tracing_prog_attach(prog, attr.link_create_target_fd, attr.link_create_target_btf_id);
+				ret = bpf_tracing_prog_attach(
+					prog,
+					attr.link_create_target_fd,
+					attr.link_create_target_btf_id,
+					attr.link_create_tracing_cookie,
+				);
 				break;
 			case U.BPF_PROG_TYPE_LSM:
 			case U.BPF_PROG_TYPE_TRACING:
@@ -439,7 +554,13 @@ export function link_create(kernel: Kernel, attr: bpf_attr): number {
 				else if (prog.expected_attach_type === U.BPF_TRACE_ITER) ret = not_ported(kernel, "BPF iterators");
 				else if (prog.expected_attach_type === U.BPF_LSM_CGROUP)
 					ret = not_ported(kernel, "attaching to cgroups");
-				else ret = bpf_tracing_prog_attach(prog, attr.link_create_target_fd, attr.link_create_target_btf_id);
+				else
+					ret = bpf_tracing_prog_attach(
+						prog,
+						attr.link_create_target_fd,
+						attr.link_create_target_btf_id,
+						attr.link_create_tracing_cookie,
+					);
 				break;
 			case U.BPF_PROG_TYPE_CGROUP_SKB:
 			case U.BPF_PROG_TYPE_CGROUP_SOCK:

@@ -82,7 +82,7 @@ import {
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
 import { VM_MAYEXEC, VM_MAYWRITE, VM_SHARED, VM_WRITE, type vm_area_struct } from "../kmem.ts";
-import { bpf_token_capable } from "../security.ts";
+import { bpf_token_capable, security_bpf_map } from "../security.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
 import { attr_tail_nonzero, bpf_token_get_from_fd } from "./attr.ts";
 import type { bpf_map } from "./bpf_types.ts";
@@ -302,6 +302,8 @@ export const bpf_map_fops: file_operations = {
 
 /** kernel/bpf/syscall.c: bpf_map_new_fd */
 export function bpf_map_new_fd(map: bpf_map, flags: number): number {
+	const denied = security_bpf_map(map, (flags + 1) & 3);
+	if (denied < 0) return denied;
 	return anon_inode_getfd(map.kernel, "bpf-map", bpf_map_fops, map, flags | O_CLOEXEC);
 }
 

@@ -41,6 +41,7 @@ import {
 	BPF_MAP_UPDATE_BATCH,
 } from "../../include/uapi/linux/bpf.ts";
 import { ATTR_END, ATTR_OFF, type bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
+import { u64_to_addr } from "../../lib/addr.ts";
 import { type bpfptr_t, copy_from_bpfptr, make_bpfptr, u64_to_user_ptr } from "../bpfptr.ts";
 import { FMODE_CAN_READ, FMODE_CAN_WRITE, fdget, type file } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
@@ -117,6 +118,21 @@ function no_body(map: bpf_map, op: string): number {
 	return -ENOTSUPP;
 }
 
+/** map->ops->op(): by the entry of the function behind it, where something may be attached. */
+function call_map_op(
+	map: bpf_map,
+	op: "map_lookup_elem" | "map_update_elem" | "map_delete_elem",
+	args: readonly (number | bigint)[],
+	body: () => number,
+): number {
+	const { ftrace } = impl(map.kernel);
+	const symbol = ftrace.traced.size > 0 ? map.ops.symbols[op] : undefined;
+	if (symbol === undefined || !ftrace.traced.has(symbol)) return body();
+	const ret = ftrace.call(symbol, [map.kaddr, ...args], body);
+	// an int, or a pointer
+	return op === "map_lookup_elem" ? u64_to_addr(ret) : Number(BigInt.asIntN(32, ret));
+}
+
 /** kernel/bpf/syscall.c: bpf_map_update_value */
 export function bpf_map_update_value(
 	map: bpf_map,
@@ -155,7 +171,8 @@ export function bpf_map_update_value(
 			if (!ops.map_update_elem) return no_body(map, "update");
 			k.rcu.read_lock();
 			try {
-				return ops.map_update_elem(map, key, value, flags);
+				const update = ops.map_update_elem;
+				return call_map_op(map, "map_update_elem", [key, value, flags], () => update(map, key, value, flags));
 			} finally {
 				k.rcu.read_unlock();
 			}
@@ -188,7 +205,9 @@ function bpf_map_copy_value(map: bpf_map, key: number, value: number, flags: big
 	if (!lookup) return no_body(map, "lookup");
 	k.rcu.read_lock();
 	try {
-		const ptr = lookup(map, key);
+		const ptr = ops.map_lookup_elem_sys_only
+			? lookup(map, key)
+			: call_map_op(map, "map_lookup_elem", [key], () => lookup(map, key));
 		if (IS_ERR_VALUE(ptr)) return ptr;
 		if (!ptr) return -ENOENT;
 		if (flags & LOCK) copy_map_value_locked(map, value, ptr, true);
@@ -296,7 +315,8 @@ export function map_delete_elem(kernel: Kernel, attr: bpf_attr, uattr: bpfptr_t)
 		k.rcu.read_lock();
 		let err: number;
 		try {
-			err = del(map, key.addr);
+			const at = key.addr;
+			err = call_map_op(map, "map_delete_elem", [at], () => del(map, at));
 		} finally {
 			k.rcu.read_unlock();
 		}

@@ -7,14 +7,15 @@ import { EBADF, EINVAL, ENOENT } from "../../include/uapi/asm-generic/errno.ts";
 import { anon_inode_getfd, fdget, type file, type file_operations, O_CLOEXEC, O_RDWR } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
+import { security_bpf_prog } from "../security.ts";
 import type { bpf_map, bpf_prog } from "./bpf_types.ts";
 import { btf_put } from "./btf.ts";
 import { __bpf_free_used_btfs, bpf_prog_free_jit, bpf_prog_kallsyms_del_all } from "./core.ts";
 import { koffsetof, ksizeof, try_offsetof } from "./layout.ts";
 import { ops_of } from "./map.ts";
+import { bpf_map_put } from "./map_create.ts";
 import { bpf_free_kfunc_btf_tab } from "./subprogs.ts";
 import { bpf_trampoline_put } from "./trampoline.ts";
-import { bpf_map_put } from "./map_create.ts";
 
 /** struct bpf_prog_kstats */
 export interface bpf_prog_kstats {
@@ -41,6 +42,13 @@ function stats_of(prog: bpf_prog): bpf_prog_kstats {
 /** kernel/bpf/syscall.c: bpf_prog_inc_misses_counter */
 export function bpf_prog_inc_misses_counter(prog: bpf_prog): void {
 	stats_of(prog).misses++;
+}
+
+/** include/linux/filter.h: what a run adds to a program's statistics */
+export function bpf_prog_update_stats(prog: bpf_prog, nsecs: bigint): void {
+	const s = stats_of(prog);
+	s.cnt++;
+	s.nsecs += nsecs;
 }
 
 /** kernel/bpf/syscall.c: bpf_prog_alloc_id */
@@ -85,6 +93,7 @@ export function bpf_prog_free(prog: bpf_prog): void {
 		prog_image_free(prog);
 		for (const f of aux.func ?? []) if (f !== prog) prog_image_free(f);
 		k.bpf.prog_stats.delete(prog);
+		k.bpf.prog_active.delete(prog);
 	});
 }
 
@@ -147,6 +156,8 @@ export const bpf_prog_fops: file_operations = {
 
 /** kernel/bpf/syscall.c: bpf_prog_new_fd */
 export function bpf_prog_new_fd(prog: bpf_prog): number {
+	const denied = security_bpf_prog(prog);
+	if (denied < 0) return denied;
 	return anon_inode_getfd(prog.kernel, "bpf-prog", bpf_prog_fops, prog, O_RDWR | O_CLOEXEC);
 }
 

@@ -22,7 +22,7 @@ import { type bpfptr_t, copy_from_bpfptr, USER_BPFPTR, u64_to_user_ptr } from ".
 import { anon_inode_getfd, type file_operations, O_CLOEXEC } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
-import { bpf_token_capable } from "../security.ts";
+import { bpf_token_capable, security_bpf } from "../security.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
 import { attr_tail_nonzero, bpf_check_uarg_tail_zero, bpf_token_get_from_fd } from "./attr.ts";
 import { btf_new_fd } from "./btf.ts";
@@ -332,6 +332,8 @@ export function __sys_bpf(kernel: Kernel, cmd: number, uattr: bpfptr_t, size: nu
 	if (typeof bytes === "number") return -EFAULT;
 	attr.bytes.set(bytes);
 	try {
+		const denied = security_bpf(kernel, cmd, attr.bytes, n);
+		if (denied < 0) return denied;
 		return dispatch(kernel, cmd, attr, uattr, n);
 	} catch (e) {
 		// what would be an oops: the kernel log gets it, the caller an error

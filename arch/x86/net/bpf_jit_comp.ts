@@ -80,6 +80,8 @@ import type {
 	JitKernel,
 	JitPoke,
 	JitProgram,
+	TrampImage,
+	TrampRequest,
 } from "../../jit.ts";
 import {
 	AUX_REG,
@@ -97,6 +99,7 @@ import {
 	simple_alu_opcode,
 	X86_REG_R12,
 } from "./emit.ts";
+import { arch_prepare_bpf_trampoline } from "./trampoline.ts";
 
 const X86_JB = 0x72;
 const X86_JAE = 0x73;
@@ -246,6 +249,10 @@ export class X86Jit implements Jit {
 			e.e1_off32(call ? 0xe8 : 0xe9, off);
 		}
 		return e.buf.slice(0, e.n);
+	}
+
+	trampoline(request: TrampRequest): TrampImage | number {
+		return arch_prepare_bpf_trampoline(this, this.kernel, request);
 	}
 
 	endbr(e: Emitter): void {

@@ -131,8 +131,12 @@ export class JitError extends Error {}
 
 /** Collects the bytes of one instruction. */
 export class Emitter {
-	readonly buf = new Uint8Array(512);
+	readonly buf: Uint8Array;
 	n = 0;
+
+	constructor(size = 512) {
+		this.buf = new Uint8Array(size);
+	}
 
 	e1(a: number): void {
 		this.buf[this.n++] = a;

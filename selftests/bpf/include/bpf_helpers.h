@@ -38,6 +38,8 @@ typedef _Bool bool;
 #define __uint(name, val) int (*name)[val]
 #define __type(name, val) typeof(val) *name
 #define __array(name, val) typeof(val) *name[]
+#define ___bpf_concat_(a, b) a##b
+#define ___bpf_concat(a, b) ___bpf_concat_(a, b)
 #define __ulong(name, val) enum { ___bpf_concat(__unique_value, __COUNTER__) = val } name
 
 enum {
@@ -169,8 +171,13 @@ static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
 static __u64 (*const bpf_ringbuf_query)(void *ringbuf, __u64 flags) = (void *)134;
 static long (*const bpf_for_each_map_elem)(void *map, void *cb, void *ctx, __u64 flags) = (void *)164;
+static __u64 (*const bpf_get_func_ip)(void *ctx) = (void *)173;
+static __u64 (*const bpf_get_attach_cookie)(void *ctx) = (void *)174;
 static long (*const bpf_loop)(__u32 nr_loops, void *cb, void *ctx, __u64 flags) = (void *)181;
 static long (*const bpf_strncmp)(const char *s1, __u32 s1_sz, const char *s2) = (void *)182;
+static long (*const bpf_get_func_arg)(void *ctx, __u32 n, __u64 *value) = (void *)183;
+static long (*const bpf_get_func_ret)(void *ctx, __u64 *value) = (void *)184;
+static long (*const bpf_get_func_arg_cnt)(void *ctx) = (void *)185;
 static void *(*const bpf_map_lookup_percpu_elem)(void *map, const void *key, __u32 cpu) = (void *)195;
 
 #endif

@@ -1,32 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The ported tests, in alphabetical order as upstream's prog_tests/tests.h lists its own. */
 import type { ProgTest } from "../test_env.ts";
+import { arenaAtomics } from "./arena_atomics.ts";
+import { arenaHtab } from "./arena_htab.ts";
+import { arenaList } from "./arena_list.ts";
+import { arenaPages } from "./arena_pages.ts";
 import { atomics } from "./atomics.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
+import { fentryFexit, fentryTest, fexitTest } from "./fentry_fexit.ts";
 import { globalData } from "./global_data.ts";
 import { helpersMisc, spinLock } from "./helpers_misc.ts";
 import { mapOps } from "./map_ops.ts";
 import { mmap } from "./mmap.ts";
+import { getFuncArgsTest, getFuncIpTest, modifyReturn, trampolineCount } from "./modify_return.ts";
 import { progRunOpts } from "./prog_run_opts.ts";
 import { ringbuf } from "./ringbuf.ts";
 import { ringbufMulti } from "./ringbuf_multi.ts";
 import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
+import { verifierProgTests } from "./verifier.ts";
 import { xdp } from "./xdp.ts";
 
 export const progTests: readonly ProgTest[] = [
+	arenaAtomics,
+	arenaHtab,
+	arenaList,
+	arenaPages,
 	atomics,
 	bpfLoop,
 	forEach,
+	fentryFexit,
+	fentryTest,
+	fexitTest,
+	getFuncArgsTest,
+	getFuncIpTest,
 	globalData,
 	helpersMisc,
 	mapOps,
 	mmap,
+	modifyReturn,
 	progRunOpts,
 	ringbuf,
 	ringbufMulti,
 	spinLock,
 	subprogs,
 	tailcalls,
+	...verifierProgTests,
+	trampolineCount,
 	xdp,
 ];

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Kernel functions that may be traced at their entry: what kernel/trace/ftrace.c is to the kernel's own
+ * text. Kernel code is TypeScript here, so a function has an entry in machine code only where machine
+ * code calls it, or where something has asked to be run at it; and it is entered there by TypeScript only
+ * as long as something is attached. A function that nothing here calls through its entry cannot be
+ * attached to: it would never fire.
+ */
+import type { Cpu } from "../../arch/arch.ts";
+import { u64_to_addr } from "../../lib/addr.ts";
+import type { KernelImpl } from "../kernel_impl.ts";
+import { NR } from "../syscall_nr.ts";
+
+/** What a function does: its arguments as machine code passed them, its return value. */
+export type TracedBody = (args: readonly bigint[]) => bigint | number;
+
+/** Functions that kernel code calls through call(), besides system calls. */
+const CALLED: ReadonlySet<string> = new Set([
+	"bpf_fentry_test1",
+	"bpf_fentry_test2",
+	"bpf_fentry_test3",
+	"bpf_fentry_test4",
+	"bpf_fentry_test5",
+	"bpf_fentry_test6",
+	"bpf_fentry_test7",
+	"bpf_fentry_test8",
+	"bpf_fentry_test9",
+	"bpf_modify_return_test",
+	"bpf_modify_return_test2",
+	"bpf_lsm_bpf",
+	"bpf_lsm_bpf_map",
+	"bpf_lsm_bpf_prog",
+]);
+
+/** Operations of maps that system calls call by their entry, as programs do. */
+const MAP_OPS = /_map_(lookup|update|delete)_elem$/;
+
+interface Frame {
+	readonly nr_args: number;
+	readonly body: TracedBody;
+}
+
+/** Traceable functions of one kernel. */
+export class Ftrace {
+	private readonly kernel: KernelImpl;
+	/** Functions with a call at their entry now. */
+	readonly traced: Set<string> = new Set();
+	/** Calls under way, innermost last. */
+	private readonly frames: Map<string, Frame[]> = new Map();
+	private readonly syscalls: ReadonlySet<string>;
+
+	constructor(kernel: KernelImpl) {
+		this.kernel = kernel;
+		const { arch } = kernel.config;
+		this.syscalls = new Set(Object.keys(NR[arch]).map((name) => this.syscall_symbol(name)));
+	}
+
+	/** The function behind a system call. */
+	syscall_symbol(name: string): string {
+		return `__${this.kernel.config.arch === "arm64" ? "arm64" : "x64"}_sys_${name}`;
+	}
+
+	/** Whether something calls the function through its entry. */
+	traceable(name: string): boolean {
+		if (CALLED.has(name) || this.syscalls.has(name)) return true;
+		// programs call helpers, kfuncs and operations of maps by their address
+		const { bodies } = this.kernel.bpf;
+		return bodies.has(name) && (/^bpf_/.test(name) || MAP_OPS.test(name));
+	}
+
+	/** ftrace_location(): a function of the kernel's text by its address, not of a program. */
+	function_at(addr: bigint): string | null {
+		const { machine } = this.kernel;
+		if (!machine) return null;
+		const { text_start, text_end } = machine.arch.layout;
+		const va = u64_to_addr(addr);
+		if (va < text_start || va >= text_end) return null;
+		const sym = machine.text.lookup(addr);
+		return sym?.offset === 0n ? sym.name : null;
+	}
+
+	/** Give a function the entry that can be patched. */
+	make_traceable(name: string): void {
+		this.kernel.machine!.text.make_traceable(name);
+	}
+
+	/** Kernel code calls a function: at once, or through its entry while something is attached there. */
+	call(name: string, args: readonly (bigint | number)[], body: TracedBody): bigint {
+		const u64 = (v: bigint | number): bigint => BigInt.asUintN(64, BigInt(v));
+		if (!this.traced.has(name)) return u64(body(args.map(u64)));
+		const { kernel } = this;
+		const own = !kernel.bpf.bodies.has(name);
+		const frames = this.frames.get(name) ?? [];
+		if (own) {
+			this.frames.set(name, frames);
+			frames.push({ nr_args: args.length, body });
+		}
+		const depth = frames.length;
+		try {
+			return kernel.call_guest(kernel.symbols.addr(name)!, args.map(u64));
+		} finally {
+			if (own) frames.length = depth - 1;
+		}
+	}
+
+	/** The machine has entered a function: the body that call() left for it. */
+	entered(name: string, cpu: Cpu): bigint | undefined {
+		const frame = this.frames.get(name)?.at(-1);
+		if (!frame) return undefined;
+		const { arch, mem } = this.kernel.machine!;
+		// x86: six in registers, the others above the return address; arm64: eight, then the stack
+		const [in_regs, above] = arch.name === "arm64" ? [8, 0] : [6, 8];
+		const args: bigint[] = [];
+		for (let i = 0; i < frame.nr_args; i++)
+			args.push(i < in_regs ? cpu.arg(i) : mem.r64(cpu.sp + above + 8 * (i - in_regs)));
+		return BigInt.asUintN(64, BigInt(frame.body(args)));
+	}
+}
