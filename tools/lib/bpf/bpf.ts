@@ -246,13 +246,13 @@ export function bpf_prog_load(
 export function bpf_map_update_elem(
 	lib: Libbpf,
 	fd: number,
-	key: Uint8Array,
+	key: Uint8Array | null,
 	value: Uint8Array,
 	flags = 0,
 ): number {
 	return with_attr(lib, 32, (a, s) => {
 		a.u32(0, fd);
-		a.u64(8, s.bytes(key));
+		if (key) a.u64(8, s.bytes(key));
 		a.u64(16, s.bytes(value));
 		a.u64(24, flags);
 		return a.call(BPF_MAP_UPDATE_ELEM);
@@ -299,10 +299,10 @@ export function bpf_map_lookup_and_delete_elem(
 	return lookup(lib, BPF_MAP_LOOKUP_AND_DELETE_ELEM, fd, key, value, flags);
 }
 
-export function bpf_map_delete_elem(lib: Libbpf, fd: number, key: Uint8Array, flags = 0): number {
+export function bpf_map_delete_elem(lib: Libbpf, fd: number, key: Uint8Array | null, flags = 0): number {
 	return with_attr(lib, 32, (a, s) => {
 		a.u32(0, fd);
-		a.u64(8, s.bytes(key));
+		if (key) a.u64(8, s.bytes(key));
 		a.u64(24, flags);
 		return a.call(BPF_MAP_DELETE_ELEM);
 	});

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory shared with user space, and what programs build in it. */
+#ifndef BPF_MIRROR_BPF_ARENA_H
+#define BPF_MIRROR_BPF_ARENA_H
+
+#include "bpf_helpers.h"
+
+#ifndef __BPF_FEATURE_ADDR_SPACE_CAST
+#error "the compiler must know address spaces"
+#endif
+
+/* A pointer into the arena: the compiler casts where the address space changes. */
+#define __arena __attribute__((address_space(1)))
+
+#define ARENA_PAGE 4096
+#define NUMA_NO_NODE (-1)
+
+/* Name the arena in a program that only follows pointers into it. */
+#define uses_arena(map) asm volatile("" ::"r"(&map))
+
+#define offsetof(type, member) __builtin_offsetof(type, member)
+
+void __arena *bpf_arena_alloc_pages(void *map, void __arena *addr, __u32 page_cnt, int node_id,
+				    __u64 flags) __ksym __weak;
+void bpf_arena_free_pages(void *map, void __arena *ptr, __u32 page_cnt) __ksym __weak;
+
+/* may_goto: true until the program has looped for too long. */
+#define can_loop                                                                                    \
+	({                                                                                          \
+		__label__ stop, out;                                                                \
+		bool __go_on = true;                                                                \
+		asm volatile goto("1: .byte 0xe5; .byte 0;"                                         \
+				  ".long ((%l[stop] - 1b - 8) / 8) & 0xffff; .short 0" ::::stop);   \
+		goto out;                                                                           \
+	stop:                                                                                       \
+		__go_on = false;                                                                    \
+	out:;                                                                                       \
+		__go_on;                                                                            \
+	})
+
+/*
+ * Objects from whole pages, one after the other. A page's first word counts what lives in it; the
+ * page is given back with the last. For one CPU.
+ */
+#define ARENA_ALLOCATOR(map)                                                                        \
+	static void __arena *heap_page;                                                             \
+	static __u32 heap_off;                                                                      \
+                                                                                                    \
+	static __noinline void __arena *heap_alloc(__u32 size)                                      \
+	{                                                                                           \
+		__u64 __arena *live;                                                                \
+		void __arena *p;                                                                    \
+                                                                                                    \
+		size = (size + 7) & ~7;                                                             \
+		if (size > ARENA_PAGE - 8)                                                          \
+			return NULL;                                                                \
+		if (!heap_page || heap_off + size > ARENA_PAGE) {                                   \
+			heap_page = bpf_arena_alloc_pages(&map, NULL, 1, NUMA_NO_NODE, 0);          \
+			if (!heap_page)                                                             \
+				return NULL;                                                        \
+			heap_off = 8;                                                               \
+		}                                                                                   \
+		live = heap_page;                                                                   \
+		*live += 1;                                                                         \
+		p = heap_page + heap_off;                                                           \
+		heap_off += size;                                                                   \
+		return p;                                                                           \
+	}                                                                                           \
+                                                                                                    \
+	static __attribute__((unused)) __noinline void heap_free(void __arena *p)                                           \
+	{                                                                                           \
+		__u64 __arena *live = (__u64 __arena *)((long)p & ~(ARENA_PAGE - 1L));              \
+                                                                                                    \
+		*live -= 1;                                                                         \
+		if (*live)                                                                          \
+			return;                                                                     \
+		if ((void __arena *)live == heap_page)                                              \
+			heap_page = NULL;                                                           \
+		bpf_arena_free_pages(&map, live, 1);                                                \
+	}
+
+#endif
