@@ -23,6 +23,7 @@ import {
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK } from "../../include/uapi/linux/bpf.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
+import { register_filter_helpers } from "../../net/core/filter_helpers.ts";
 import { register_packet_helpers } from "../../net/core/packet_helpers.ts";
 import { KERNEL_BPFPTR } from "../bpfptr.ts";
 import { close_fd } from "../file.ts";
@@ -33,6 +34,7 @@ import { register_arena_kfuncs } from "./arena.ts";
 import { bpf_bprintf, MAX_BPRINTF_BUF, MAX_BPRINTF_VARARGS, read_format, store_string } from "./bprintf.ts";
 import { bpf_find_btf_id } from "./btf_find.ts";
 import type { btf } from "./btf_types.ts";
+import { register_cpumask } from "./cpumask.ts";
 import {
 	bpf_dynptr_check_off_len,
 	bpf_dynptr_check_size,
@@ -68,6 +70,8 @@ export function register_helpers(kernel: KernelImpl): void {
 	register_trampoline(kernel);
 	register_local_objects(kernel);
 	register_packet_helpers(kernel);
+	register_filter_helpers(kernel);
+	register_cpumask(kernel);
 	register_kfuncs(kernel);
 }
 

@@ -474,6 +474,9 @@ function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	};
 	if (!skb || !sk_addr) return free(-ENOMEM);
 	const sk = new GuestStruct(k, "sock", sk_addr);
+	// sock_init_data(): TCP_CLOSE, whatever it is
+	if (sk.has("__sk_common.skc_state")) sk.set8("__sk_common.skc_state", 7);
+	if (sk.has("__sk_common.skc_refcnt")) sk.set32("__sk_common.skc_refcnt", 1);
 	skb.setptr("sk", sk_addr);
 	skb.data = buf.data + NET_SKB_PAD;
 	skb.set32("tail", NET_SKB_PAD + size);

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Bodies of further packet helpers (net/core/filter.c): checksums, hashes, sizes of packets, sockets and routes.
+ * There are no sockets besides the one that a test run gives its packet, and no device but the loopback one.
+ */
+import {
+	EACCES,
+	EAFNOSUPPORT,
+	EFAULT,
+	EINVAL,
+	ENODEV,
+	ENOMEM,
+	ENOTSUPP,
+} from "../../include/uapi/asm-generic/errno.ts";
+import {
+	BPF_F_IPV6,
+	BPF_F_MARK_ENFORCE,
+	BPF_F_MARK_MANGLED_0,
+	BPF_F_PSEUDO_HDR,
+} from "../../include/uapi/linux/bpf.ts";
+import type { KernelImpl } from "../../kernel/kernel_impl.ts";
+import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
+import { jhash } from "../../lib/jhash.ts";
+import { GuestStruct, shinfo_size, sk_buff } from "./skb.ts";
+
+const CHECKSUM_NONE = 0;
+const CHECKSUM_UNNECESSARY = 1;
+const CHECKSUM_COMPLETE = 2;
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+const TCP_TIME_WAIT = 6;
+const TCP_LISTEN = 10;
+const TCP_NEW_SYN_RECV = 12;
+const BPF_F_HDR_FIELD_MASK = 0xfn;
+const BPF_FIB_LOOKUP_MASK = 0x3fn;
+const BPF_FIB_LKUP_RET_FWD_DISABLED = 5n;
+const FIB_LOOKUP_SIZE = 64n;
+const SZ_2 = 2n;
+
+const err = (e: number): bigint => BigInt(-e);
+const lo = (v: bigint): number => Number(v & 0xffffffffn);
+
+// ---- include/net/checksum.h
+
+function csum_fold(sum: number): number {
+	let s = (sum & 0xffff) + (sum >>> 16);
+	s = (s & 0xffff) + (s >>> 16);
+	return ~s & 0xffff;
+}
+function csum_add(a: number, b: number): number {
+	const s = a + b;
+	return s > 0xffffffff ? s - 0xffffffff : s;
+}
+function csum_sub(a: number, b: number): number {
+	return csum_add(a, ~b >>> 0);
+}
+/** csum_replace4(): what the 16-bit sum becomes */
+function csum_replace4(sum: number, from: number, to: number): number {
+	return csum_fold(csum_add(csum_sub(~sum >>> 0, from), to));
+}
+function csum_replace_by_diff(sum: number, diff: number): number {
+	return csum_fold(csum_add(diff, ~sum >>> 0));
+}
+function csum16_add(a: number, b: number): number {
+	const s = a + b;
+	return (s & 0xffff) + (s >>> 16);
+}
+function csum_replace2(sum: number, from: number, to: number): number {
+	return ~csum16_add(csum16_add(~sum & 0xffff, ~from & 0xffff), to) & 0xffff;
+}
+
+/** Give the packet a bigger buffer: pskb_expand_head(). */
+function expand(k: KernelImpl, skb: sk_buff, nhead: number, ntail: number): boolean {
+	const { kmem } = k;
+	const old = skb.head;
+	const size = skb.u32("end");
+	const head = kmem.kzalloc(size + nhead + ntail + shinfo_size(k));
+	if (!head) return false;
+	kmem.copy(head + nhead, old, size);
+	kmem.copy(head + nhead + ntail + size, old + size, shinfo_size(k));
+	const data = skb.data - old;
+	skb.setptr("head", head);
+	skb.data = head + nhead + data;
+	skb.set32("tail", skb.u32("tail") + nhead);
+	skb.set32("end", size + nhead + ntail);
+	for (const f of ["mac_header", "network_header", "transport_header"])
+		if (skb.has(f) && skb.u16(f) !== 0xffff) skb.set16(f, skb.u16(f) + nhead);
+	kmem.kfree(old);
+	return true;
+}
+
+/** Bytes that a packet may have: SKB_MAX_ALLOC */
+function skb_max_len(k: KernelImpl): number {
+	return 16384 - shinfo_size(k);
+}
+
+/** net/core/flow_dissector.c: __skb_get_hash: of addresses, ports and protocol, the same for both directions. */
+function flow_hash(k: KernelImpl, skb: sk_buff): number {
+	const net = skb.head + skb.u16("network_header");
+	const room = skb.tail - net;
+	const read = (at: number, n: number): Uint8Array => k.kmem.read(net + at, n);
+	const proto = skb.u16("protocol");
+	let keys: Uint8Array[] = [];
+	let l4 = -1;
+	let ip_proto = 0;
+	if (proto === 0x0008 && room >= 20) {
+		const h = read(0, 20);
+		ip_proto = h[9]!;
+		keys = [h.slice(12, 16), h.slice(16, 20)];
+		// a fragment has no ports
+		if ((((h[6]! << 8) | h[7]!) & 0x3fff) === 0) l4 = (h[0]! & 15) * 4;
+	} else if (proto === 0xdd86 && room >= 40) {
+		const h = read(0, 40);
+		ip_proto = h[6]!;
+		keys = [h.slice(8, 24), h.slice(24, 40)];
+		l4 = 40;
+	} else return 1;
+	let ports: Uint8Array[] = [new Uint8Array(2), new Uint8Array(2)];
+	if (l4 >= 0 && (ip_proto === IPPROTO_TCP || ip_proto === IPPROTO_UDP) && room >= l4 + 4)
+		ports = [read(l4, 2), read(l4 + 2, 2)];
+	const order = Buffer.compare(keys[1]!, keys[0]!) || Buffer.compare(ports[1]!, ports[0]!);
+	if (order < 0) {
+		keys.reverse();
+		ports.reverse();
+	}
+	const flow = Buffer.concat([...keys, ...ports, Uint8Array.of(ip_proto, proto & 255, proto >> 8, 0)]);
+	return jhash(flow, k.config.seed >>> 0) || 1;
+}
+
+/** Hang the bodies on the kernel. */
+export function register_filter_helpers(k: KernelImpl): void {
+	register_checksums(k);
+	register_sizes(k);
+	register_sockets(k);
+}
+
+function register_checksums(k: KernelImpl): void {
+	const { bodies } = k.bpf;
+	const { kmem } = k;
+	const skb_of = (ctx: bigint): sk_buff => new sk_buff(k, u64_to_addr(ctx));
+
+	/** A 16-bit checksum field of the packet: where it lies, or a negative errno. */
+	const field = (skb: sk_buff, offset: number): number => {
+		if (offset > 0xffff || offset & 1) return -EFAULT;
+		if (offset + 2 > skb.headlen) return -EFAULT;
+		return skb.data + offset;
+	};
+	const bad = (at: number): boolean => at > -4096 && at < 0;
+	bodies.set("bpf_l3_csum_replace", (_c, ctx, offset, from64, to64, flags) => {
+		const skb = skb_of(ctx);
+		const [from, to] = [lo(from64), lo(to64)];
+		if (flags & ~BPF_F_HDR_FIELD_MASK) return err(EINVAL);
+		const at = field(skb, lo(offset));
+		if (bad(at)) return BigInt(at);
+		skb.compute_data_pointers();
+		const sum = kmem.r16(at);
+		switch (flags & BPF_F_HDR_FIELD_MASK) {
+			case 0n:
+				if (from64 !== 0n) return err(EINVAL);
+				kmem.w16(at, csum_replace_by_diff(sum, to));
+				return 0n;
+			case SZ_2:
+				kmem.w16(at, csum_replace2(sum, from & 0xffff, to & 0xffff));
+				return 0n;
+			case 4n:
+				kmem.w16(at, csum_replace4(sum, from, to));
+				return 0n;
+			default:
+				return err(EINVAL);
+		}
+	});
+	bodies.set("bpf_l4_csum_replace", (_c, ctx, offset, from64, to64, flags) => {
+		const skb = skb_of(ctx);
+		const [from, to] = [lo(from64), lo(to64)];
+		const mmzero = (flags & BigInt(BPF_F_MARK_MANGLED_0)) !== 0n;
+		const known = BigInt(BPF_F_MARK_MANGLED_0 | BPF_F_MARK_ENFORCE | BPF_F_PSEUDO_HDR | BPF_F_IPV6);
+		if (flags & ~(known | BPF_F_HDR_FIELD_MASK)) return err(EINVAL);
+		const at = field(skb, lo(offset));
+		if (bad(at)) return BigInt(at);
+		skb.compute_data_pointers();
+		const sum = kmem.r16(at);
+		if (mmzero && !(flags & BigInt(BPF_F_MARK_ENFORCE)) && sum === 0) return 0n;
+		let to_sum: number;
+		switch (flags & BPF_F_HDR_FIELD_MASK) {
+			case 0n:
+				if (from64 !== 0n) return err(EINVAL);
+				to_sum = csum_replace_by_diff(sum, to);
+				break;
+			case SZ_2:
+				to_sum = csum_replace4(sum, from & 0xffff, to & 0xffff);
+				break;
+			case 4n:
+				to_sum = csum_replace4(sum, from, to);
+				break;
+			default:
+				return err(EINVAL);
+		}
+		if (mmzero && to_sum === 0) to_sum = 0xffff;
+		kmem.w16(at, to_sum);
+		return 0n;
+	});
+	bodies.set("bpf_csum_update", (_c, ctx, csum) => {
+		const skb = skb_of(ctx);
+		if (skb.bits("ip_summed") !== CHECKSUM_COMPLETE) return err(ENOTSUPP);
+		skb.set32("csum", csum_add(skb.u32("csum"), lo(csum)));
+		return BigInt(skb.u32("csum"));
+	});
+	bodies.set("bpf_csum_level", (_c, ctx, level) => {
+		const skb = skb_of(ctx);
+		const summed = skb.bits("ip_summed");
+		switch (level) {
+			case 0n: // BPF_CSUM_LEVEL_QUERY
+				return summed === CHECKSUM_UNNECESSARY ? BigInt(skb.bits("csum_level")) : err(EACCES);
+			case 1n: // BPF_CSUM_LEVEL_INC
+				if (summed === CHECKSUM_UNNECESSARY) {
+					if (skb.bits("csum_level") < 3) skb.set_bits("csum_level", skb.bits("csum_level") + 1);
+				} else if (summed === CHECKSUM_NONE) {
+					skb.set_bits("ip_summed", CHECKSUM_UNNECESSARY);
+					skb.set_bits("csum_level", 0);
+				}
+				return 0n;
+			case SZ_2: // BPF_CSUM_LEVEL_DEC
+				if (summed === CHECKSUM_UNNECESSARY) {
+					if (skb.bits("csum_level") === 0) skb.set_bits("ip_summed", CHECKSUM_NONE);
+					else skb.set_bits("csum_level", skb.bits("csum_level") - 1);
+				}
+				return 0n;
+			case 3n: // BPF_CSUM_LEVEL_RESET
+				if (summed === CHECKSUM_UNNECESSARY) {
+					skb.set_bits("ip_summed", CHECKSUM_NONE);
+					skb.set_bits("csum_level", 0);
+				}
+				return 0n;
+			default:
+				return err(EINVAL);
+		}
+	});
+	bodies.set("bpf_get_hash_recalc", (_c, ctx) => {
+		const skb = skb_of(ctx);
+		if (!skb.bits("l4_hash") && !skb.bits("sw_hash")) {
+			skb.set32("hash", flow_hash(k, skb));
+			skb.set_bits("sw_hash", 1);
+		}
+		return BigInt(skb.u32("hash"));
+	});
+	bodies.set("bpf_set_hash_invalid", (_c, ctx) => {
+		const skb = skb_of(ctx);
+		skb.set32("hash", 0);
+		skb.set_bits("sw_hash", 0);
+		skb.set_bits("l4_hash", 0);
+		return 0n;
+	});
+	bodies.set("bpf_set_hash", (_c, ctx, hash) => {
+		const skb = skb_of(ctx);
+		skb.set32("hash", lo(hash));
+		skb.set_bits("sw_hash", 1);
+		skb.set_bits("l4_hash", 1);
+		return 0n;
+	});
+}
+
+function register_sizes(k: KernelImpl): void {
+	const { bodies } = k.bpf;
+	const { kmem } = k;
+	const skb_of = (ctx: bigint): sk_buff => new sk_buff(k, u64_to_addr(ctx));
+
+	const min_len = (skb: sk_buff): number => {
+		let min = 0;
+		for (const f of ["network_header", "transport_header"]) {
+			if (!skb.has(f) || skb.u16(f) === 0xffff) continue;
+			const offset = skb.head + skb.u16(f) - skb.data;
+			if (offset > 0) min = offset;
+		}
+		return min;
+	};
+	const change_tail = (skb: sk_buff, new_len: number, flags: bigint): number => {
+		if (flags || new_len > skb_max_len(k) || new_len < min_len(skb)) return -EINVAL;
+		const { len } = skb;
+		const more = new_len - len;
+		if (more > 0) {
+			const room = skb.u32("end") - skb.u32("tail");
+			if (more > room && !expand(k, skb, 0, more - room)) return -ENOMEM;
+			kmem.fill(skb.data + len, more, 0);
+		}
+		skb.len = new_len;
+		skb.set32("tail", skb.data - skb.head + new_len);
+		return 0;
+	};
+	const change_head = (skb: sk_buff, room: number, flags: bigint): number => {
+		if (flags || room > 0x7fffffff || skb.len + room > skb_max_len(k)) return -EINVAL;
+		if (room > skb.headroom && !expand(k, skb, room - skb.headroom, 0)) return -ENOMEM;
+		skb.push(room);
+		kmem.fill(skb.data, room, 0);
+		if (skb.has("mac_header")) skb.set16("mac_header", skb.data - skb.head);
+		if (skb.has("mac_len")) skb.set16("mac_len", skb.u16("network_header") - skb.u16("mac_header"));
+		return 0;
+	};
+	for (const prefix of ["bpf", "sk"]) {
+		bodies.set(`${prefix}_skb_change_tail`, (_c, ctx, len, flags) => {
+			const skb = skb_of(ctx);
+			const ret = change_tail(skb, lo(len), flags);
+			skb.compute_data_pointers();
+			return BigInt(ret);
+		});
+		bodies.set(`${prefix}_skb_change_head`, (_c, ctx, room, flags) => {
+			const skb = skb_of(ctx);
+			const ret = change_head(skb, lo(room), flags);
+			skb.compute_data_pointers();
+			return BigInt(ret);
+		});
+	}
+	bodies.set("bpf_skb_change_type", (_c, ctx, type64) => {
+		const skb = skb_of(ctx);
+		const type = lo(type64);
+		// PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST
+		if (skb.bits("pkt_type") > 3 || type > 3) return err(EINVAL);
+		skb.set_bits("pkt_type", type);
+		return 0n;
+	});
+	const fib_lookup = (_c: unknown, _ctx: bigint, params: bigint, plen: bigint, flags: bigint): bigint => {
+		if ((plen & 0xffffffffn) < FIB_LOOKUP_SIZE) return err(EINVAL);
+		if (flags & 0xffffffffn & ~BPF_FIB_LOOKUP_MASK) return err(EINVAL);
+		// struct bpf_fib_lookup: family 0, ifindex 8
+		const family = kmem.r8(u64_to_addr(params));
+		if (family !== 2 && family !== 10) return err(EAFNOSUPPORT);
+		return kmem.r32(u64_to_addr(params) + 8) === 1 ? BPF_FIB_LKUP_RET_FWD_DISABLED : err(ENODEV);
+	};
+	bodies.set("bpf_skb_fib_lookup", fib_lookup);
+	bodies.set("bpf_xdp_fib_lookup", fib_lookup);
+	// no cgroups of the network's own, no routes with realms
+	bodies.set("bpf_get_cgroup_classid", () => 0n);
+	bodies.set("bpf_get_cgroup_classid_curr", () => 0n);
+	bodies.set("bpf_skb_cgroup_classid", () => 0n);
+	bodies.set("bpf_get_route_realm", () => 0n);
+}
+
+function register_sockets(k: KernelImpl): void {
+	const { bodies } = k.bpf;
+	const sock = (sk: bigint): GuestStruct => new GuestStruct(k, "sock", u64_to_addr(sk));
+	const state = (sk: bigint): number => sock(sk).u8("__sk_common.skc_state");
+	const fullsock = (sk: bigint): boolean =>
+		sk !== 0n && ![TCP_TIME_WAIT, TCP_NEW_SYN_RECV].includes(state(sk));
+	const protocol = (sk: bigint): number => (sock(sk).has("sk_protocol") ? sock(sk).u16("sk_protocol") : 0);
+	bodies.set("bpf_sk_fullsock", (_c, sk) => (fullsock(sk) ? sk : 0n));
+	bodies.set("bpf_tcp_sock", (_c, sk) => (fullsock(sk) && protocol(sk) === IPPROTO_TCP ? sk : 0n));
+	// SOCK_RCU_FREE is set for sockets that are bound, and none is
+	bodies.set("bpf_get_listener_sock", (_c, sk) => {
+		if (state(sk) === TCP_LISTEN) k.bpf.not_ported("listening sockets");
+		return 0n;
+	});
+	for (const [type, family, proto] of [
+		["tcp", 2, IPPROTO_TCP],
+		["tcp6", 10, IPPROTO_TCP],
+		["udp6", 10, IPPROTO_UDP],
+	] as const)
+		bodies.set(`bpf_skc_to_${type}_sock`, (_c, sk) => {
+			if (!sk || !fullsock(sk) || protocol(sk) !== proto) return 0n;
+			return type === "tcp" || sock(sk).u16("__sk_common.skc_family") === family ? sk : 0n;
+		});
+	for (const type of ["tcp_timewait", "tcp_request", "unix", "mptcp"])
+		bodies.set(`bpf_skc_to_${type}_sock`, () => 0n);
+	// what nobody has bound nobody finds
+	for (const where of ["", "_tc", "_xdp", "_sock_addr"])
+		for (const what of ["skc_lookup_tcp", "sk_lookup_tcp", "sk_lookup_udp"])
+			bodies.set(`bpf${where}_${what}`, () => 0n);
+	bodies.set("bpf_sk_release", () => 0n);
+	let last_cookie = 0n;
+	const cookie = (sk: bigint): bigint => {
+		if (!sk || !sock(sk).has("__sk_common.skc_cookie")) return 0n;
+		if (!sock(sk).u64("__sk_common.skc_cookie")) sock(sk).set64("__sk_common.skc_cookie", ++last_cookie);
+		return sock(sk).u64("__sk_common.skc_cookie");
+	};
+	const sk_of = (skb: bigint): bigint => addr_to_u64(new sk_buff(k, u64_to_addr(skb)).ptr("sk"));
+	bodies.set("bpf_get_socket_cookie", (_c, skb) => cookie(sk_of(skb)));
+	bodies.set("bpf_get_socket_cookie_sock", (_c, sk) => cookie(sk));
+	bodies.set("bpf_get_socket_ptr_cookie", (_c, sk) => cookie(sk));
+	// the initial namespace
+	for (const what of ["sock", "sock_addr", "sock_ops", "sk_msg"])
+		bodies.set(`bpf_get_netns_cookie_${what}`, () => 1n);
+	// sock_net_uid() of a socket without a file
+	bodies.set("bpf_get_socket_uid", (_c, skb) => (sk_of(skb) ? 0n : 65534n));
+}
