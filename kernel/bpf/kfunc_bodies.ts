@@ -16,6 +16,8 @@ import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { sk_buff, xdp_buff } from "../../net/core/skb.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 import { task_image } from "../task_image.ts";
+import { register_cpumask } from "./cpumask.ts";
+import { register_crypto } from "./crypto.ts";
 import {
 	bpf_dynptr_check_off_len,
 	bpf_dynptr_init,
@@ -24,7 +26,9 @@ import {
 	bpf_dynptr_set_rdonly,
 	bpf_dynptr_set_size,
 } from "./dynptr.ts";
+import { register_task_iter } from "./task_iter.ts";
 import { register_test_kfuncs } from "./testmod_bodies.ts";
+import { register_throw } from "./throw.ts";
 
 const BITS_ITER_NR_WORDS_MAX = 511;
 const BPF_F_PAD_ZEROS = 1n;
@@ -38,6 +42,10 @@ export function register_kfuncs(k: KernelImpl): void {
 	register_iterators(k);
 	register_sections(k);
 	register_test_kfuncs(k);
+	register_cpumask(k);
+	register_crypto(k);
+	register_task_iter(k);
+	register_throw(k);
 }
 
 function register_dynptr_kfuncs(k: KernelImpl): void {
