@@ -8,6 +8,7 @@ import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
 import type { ArchJit } from "../kernel/bpf/jit.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
+import { compare_moved } from "../tools/upstream/compare.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
 import { RecordJit, STAND_IN } from "./record_jit.ts";
 
@@ -212,6 +213,11 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 			const addr = (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm);
 			return addr >= STAND_IN && addr < stand_in;
 		},
-		compare_jited: (info, load) => (jit ? compare_jited(info, load) : "no JIT"),
+		compare_jited: (info, load) => {
+			if (!jit) return "no JIT";
+			return load.jited_ksyms
+				? compare_jited(info, load)
+				: compare_moved(info.jited_prog_insns, Buffer.from(load.jited!, "hex"), info.jited_func_lens);
+		},
 	};
 }

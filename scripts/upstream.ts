@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
-import { availableParallelism, homedir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import pc from "picocolors";
 import yargs from "yargs";
@@ -21,21 +21,21 @@ import {
 	score_name,
 	type WorkerMessage,
 } from "../tools/upstream/score.ts";
-import { cacheDir, rootDir } from "./paths.ts";
+import { BuildError, build_upstream } from "./build_upstream.ts";
+import { cacheDir, rootDir, upstreamCache } from "./paths.ts";
 
 /** Seconds after which a program is given up. */
 const GIVE_UP = 150;
 /** Cost (instructions processed, roughly) of a piece of work that is worth splitting. */
 const PIECE = 150_000;
 
-function upstreamCache(): string {
-	return process.env.BPF_MIRROR_CACHE ?? join(homedir(), ".cache/bpf-mirror");
-}
-
 async function main(argv: string[]): Promise<number> {
 	const args = await yargs(argv)
 		.scriptName("npm run upstream --")
-		.usage("$0 [options]\n\nUpstream's selftest programs against the records of a real kernel.")
+		.usage(
+			"$0 [test_verifier|build] [options]\n\nUpstream's selftest programs against the records of a real kernel; " +
+				"test_verifier: its raw programs only; build: build the objects that are not there, and nothing else.",
+		)
 		.option("arch", {
 			choices: ["x86", "arm64"] as const,
 			default: "x86" as const,
@@ -47,6 +47,11 @@ async function main(argv: string[]): Promise<number> {
 		})
 		.option("objects", { type: "string", describe: "Folder of the built objects" })
 		.option("only", { type: "string", describe: "Regular expression on SET/OBJECT/PROGRAM" })
+		.option("flavor", {
+			choices: ["default", "cpuv4", "no_alu32"] as const,
+			default: "default" as const,
+			describe: "build: for which instruction set",
+		})
 		.option("priv", { type: "boolean", default: true, describe: "The privileged loads" })
 		.option("unpriv", { type: "boolean", default: true, describe: "The loads without capabilities" })
 		.option("log", {
@@ -69,7 +74,7 @@ async function main(argv: string[]): Promise<number> {
 		.option("jobs", { type: "number", default: availableParallelism(), describe: "Processes" })
 		.option("timeout", { type: "number", default: GIVE_UP, describe: "Seconds for one program" })
 		.option("json", { type: "boolean", default: false, describe: "Every score as JSON on stdout" })
-		.strict()
+		.strictOptions()
 		.help()
 		.alias("h", "help")
 		.version(false)
@@ -78,16 +83,26 @@ async function main(argv: string[]): Promise<number> {
 	const say = (line: string): void => {
 		process.stderr.write(`${line}\n`);
 	};
+	const what = args._[0] === undefined ? "all" : String(args._[0]);
+	if (!["all", "build", "test_verifier"].includes(what) || args._.length > 1) {
+		say(`There is nothing called ${args._.join(" ")} here: test_verifier and build are all there is.`);
+		return 2;
+	}
+	const build = { arch: args.arch, only: /./, jobs: args.jobs, records: args.records };
+	if (what === "build") {
+		const only = new RegExp(args.only ?? "");
+		return (await build_upstream({ ...build, flavors: [args.flavor], only }, say)) > 0 ? 1 : 0;
+	}
 	const records = args.records ?? join(upstreamCache(), "records");
 	const objects = args.objects ?? join(upstreamCache(), "objs", args.arch, "default");
 	if (!existsSync(records)) {
 		say(`There are no records in ${records}: give their folder with --records DIR.`);
 		return 2;
 	}
-	if (!existsSync(objects)) {
-		say(
-			`There are no objects in ${objects}: build them with npx tsx scripts/build_upstream.ts ${args.arch}.`,
-		);
+	if (what === "all" && args.objects === undefined && !existsSync(objects))
+		await build_upstream({ ...build, flavors: ["default"] }, say);
+	if (what === "all" && !existsSync(objects)) {
+		say(`There are no objects in ${objects}.`);
 		return 2;
 	}
 	const only = new RegExp(args.only ?? "");
@@ -105,6 +120,7 @@ async function main(argv: string[]): Promise<number> {
 	};
 	const work: { job: Job; cost: number }[] = [];
 	for (const set of find_sets(records, args.arch, join(cacheDir(), "records"), say)) {
+		if (what === "test_verifier" && !set.raw) continue;
 		for (const obj of set.objects) {
 			const progs = outline(set, obj).filter(([prog]) => only.test(`${set.name}/${obj}/${prog}`));
 			let piece: string[] = [];
@@ -136,7 +152,7 @@ async function main(argv: string[]): Promise<number> {
 	} else {
 		report(scores, args, seconds);
 	}
-	return scores.every((s) => s.findings.length === 0) ? 0 : 1;
+	return scores.length > 0 && scores.every((s) => s.findings.length === 0) ? 0 : 1;
 }
 
 function report(
@@ -264,4 +280,10 @@ function run_all(
 	});
 }
 
-process.exitCode = await main(process.argv.slice(2));
+try {
+	process.exitCode = await main(process.argv.slice(2));
+} catch (e) {
+	if (!(e instanceof BuildError)) throw e;
+	process.stderr.write(`${e.message}\n`);
+	process.exitCode = 2;
+}

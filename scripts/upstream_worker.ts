@@ -6,12 +6,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TestLoader } from "../selftests/bpf/test_loader.ts";
-import { Libbpf } from "../tools/lib/bpf/libbpf.ts";
+import { type bpf_object, Libbpf } from "../tools/lib/bpf/libbpf.ts";
+import { ArenaPlace } from "../tools/upstream/arena_place.ts";
 import { compare_insns, compare_xlated, first_line_diff, mask_log } from "../tools/upstream/compare.ts";
 import { type LoadCase, type LoadResult, type LogBuffer, load_case } from "../tools/upstream/load_case.ts";
 import { enter_test, pre_execution } from "../tools/upstream/prog_tests.ts";
+import { has_log, is_unpriv, load_raw } from "../tools/upstream/raw_case.ts";
 import type { ProgRecord, RecordLoad, RecordSet } from "../tools/upstream/records.ts";
-import { read_object } from "../tools/upstream/records.ts";
+import { type RawRecord, read_object, read_raw } from "../tools/upstream/records.ts";
 import type { Finding, Job, JobOptions, Level, ProgScore, WorkerMessage } from "../tools/upstream/score.ts";
 import { bootRecordKernel, bootRunKernel, type RecordKernel } from "./record_kernel.ts";
 
@@ -19,6 +21,7 @@ const LOG_SIZE = 64 << 20;
 
 interface Machine {
 	kernel: RecordKernel;
+	arena: ArenaPlace;
 	lib: Libbpf;
 	log: LogBuffer;
 	said: () => string;
@@ -26,6 +29,7 @@ interface Machine {
 
 function machine(set: RecordSet, arch: "x86_64" | "arm64"): Machine {
 	const kernel = bootRecordKernel(set.dir, arch);
+	const arena = new ArenaPlace(kernel.sys);
 	let text = "";
 	const lib = new Libbpf(kernel.sys, {
 		known_kernel: true,
@@ -38,7 +42,7 @@ function machine(set: RecordSet, arch: "x86_64" | "arm64"): Machine {
 		text = "";
 		return t;
 	};
-	return { kernel, lib, log: { addr: lib.heap.alloc(LOG_SIZE), size: LOG_SIZE }, said };
+	return { kernel, arena, lib, log: { addr: lib.heap.alloc(LOG_SIZE), size: LOG_SIZE }, said };
 }
 
 /** Text without its numbers, for what differs in them only. */
@@ -69,6 +73,7 @@ interface Runner {
 	lib: Libbpf;
 	said: () => string;
 	log: LogBuffer;
+	arena: ArenaPlace;
 	loader: TestLoader | null;
 	obj: string;
 	settle(): void;
@@ -77,6 +82,7 @@ interface Runner {
 
 function runner(set: RecordSet, arch: "x86_64" | "arm64"): Runner {
 	const kernel = bootRunKernel(set.dir, arch);
+	const arena = new ArenaPlace(kernel.sys);
 	let text = "";
 	const lib = new Libbpf(kernel.sys, {
 		known_kernel: true,
@@ -90,7 +96,7 @@ function runner(set: RecordSet, arch: "x86_64" | "arm64"): Runner {
 		return t;
 	};
 	const log = { addr: lib.heap.alloc(1 << 20), size: 1 << 20 };
-	return { dir: set.dir, lib, said, log, loader: null, obj: "", settle: kernel.settle, broken: false };
+	return { dir: set.dir, arena, lib, said, log, loader: null, obj: "", settle: kernel.settle, broken: false };
 }
 
 /** Runs a program and holds it against its annotations; adds to the score. */
@@ -123,12 +129,16 @@ function score_run(
 	};
 	if (o.run && brief.run && !unpriv) {
 		guard("run", () => {
-			const got = load_case(
-				r.lib,
-				{ ...case_of(rec, brief, unpriv, o), level: 0, run: (obj) => pre_execution(obj, rec.obj) },
-				r.log,
-				r.said,
-			);
+			const c = {
+				...case_of(rec, brief, unpriv, o),
+				level: 0,
+				run: (obj: bpf_object) => pre_execution(obj, rec.obj),
+			};
+			let got = load_case(r.lib, c, r.log, r.said);
+			r.settle();
+			r.arena.want = r.arena.of_record(got.info?.xlated_prog_insns, brief.xlated);
+			if (r.arena.want) got = load_case(r.lib, c, r.log, r.said);
+			r.arena.want = 0;
 			r.settle();
 			if (got.err) return `run: does not load: ${got.err} ${got.libbpf}`;
 			return compare_run(got, brief, rec.tags);
@@ -172,18 +182,26 @@ function score_load(
 	unpriv: boolean,
 	o: JobOptions,
 ): ProgScore {
-	const levels: ProgScore["levels"] = {};
-	const findings: Finding[] = [];
-	const note = (level: Level, ok: boolean, finding: () => Omit<Finding, "level">): void => {
-		levels[level] = ok;
-		if (!ok) findings.push({ level, ...finding() });
-	};
 	const with_log = full.log !== undefined && full.level >= 2 && o.log;
 	const c: LoadCase = { ...case_of(rec, brief, unpriv, o), level: with_log ? full.level : brief.level };
 	m.kernel.prepare(brief, rec.prog!);
-	let got: LoadResult;
+	const who = { obj: rec.obj, prog: rec.prog!, unpriv };
+	const got = attempt(m, o, who, () => {
+		const first = load_case(m.lib, c, m.log, m.said);
+		m.arena.want = m.arena.of_record(first.info?.xlated_prog_insns, brief.xlated);
+		if (!m.arena.want) return first;
+		m.kernel.prepare(brief, rec.prog!);
+		const again = load_case(m.lib, c, m.log, m.said);
+		m.arena.want = 0;
+		return again;
+	});
+	return "levels" in got ? got : judge(m, who, brief, full, with_log, got, o);
+}
+
+/** Loads; where that throws, the score says so. */
+function attempt(m: Machine, o: JobOptions, who: Who, load: () => LoadResult): LoadResult | ProgScore {
 	try {
-		got = load_case(m.lib, c, m.log, m.said);
+		return load();
 	} catch (e) {
 		const err = e as Error;
 		const place = err.stack
@@ -192,9 +210,7 @@ function score_load(
 			.join("\n");
 		m.kernel.broken = true;
 		return {
-			obj: rec.obj,
-			prog: rec.prog!,
-			unpriv,
+			...who,
 			levels: { verdict: false },
 			findings: [
 				{
@@ -206,23 +222,59 @@ function score_load(
 			ms: 0,
 		};
 	}
+}
+
+/** A raw program of test_verifier. */
+function score_raw(m: Machine, r: RawRecord, o: JobOptions): ProgScore {
+	const full: RecordLoad = {
+		map_fixups: [],
+		flags: r.flags,
+		level: has_log(r) ? 6 : r.log_level,
+		err: r.errno ? -r.errno : 0,
+		processed: -1,
+	};
+	if (has_log(r)) {
+		full.log = r.log6!;
+		full.processed = Number(/^processed (\d+) insns /m.exec(full.log)?.[1] ?? -1);
+	}
+	if (r.xlated) full.xlated = r.xlated;
+	if (r.jited) full.jited = r.jited;
+	m.kernel.prepare(full, r.test);
+	const who = { obj: "test_verifier", prog: r.test, unpriv: is_unpriv(r) };
+	const got = attempt(m, o, who, () => load_raw(m.lib, r, m.log, m.said));
+	return "levels" in got ? got : judge(m, who, full, full, has_log(r) && o.log, got, o);
+}
+
+type Who = Pick<ProgScore, "obj" | "prog" | "unpriv">;
+
+/** Holds a load against its record. */
+function judge(
+	m: Machine,
+	who: Who,
+	brief: RecordLoad,
+	full: RecordLoad,
+	with_log: boolean,
+	got: LoadResult,
+	o: JobOptions,
+): ProgScore {
+	const levels: ProgScore["levels"] = {};
+	const findings: Finding[] = [];
+	const note = (level: Level, ok: boolean, finding: () => Omit<Finding, "level">): void => {
+		levels[level] = ok;
+		if (!ok) findings.push({ level, ...finding() });
+	};
 	if (o.dump) {
 		const dir = o.dump;
-		writeDump(dir, `${rec.obj}.${rec.prog}${unpriv ? ".u" : ""}`, got, full);
+		writeDump(dir, `${who.obj}.${who.prog.replaceAll("/", "_")}${who.unpriv ? ".u" : ""}`, got, full);
 	}
-	const plain = (text: string): string =>
-		text
-			.replace(/0x[0-9a-f]+/g, "0xX")
-			.replace(/-?\d+/g, "N")
-			.slice(0, 110);
-	if (brief.processed < 0 && brief.err) {
+	if (brief.processed < 0 && brief.err && brief.insns !== undefined) {
 		// user space gave up, or the kernel before its verifier
 		note("verdict", got.err !== 0 || got.open_err !== 0, () => ({
 			cause: `accepted, real ${brief.err}: ${plain(brief.libbpf?.split("\n")[0] ?? "")}`,
 			text: `accepted, real ${brief.err}: ${brief.libbpf}`,
 		}));
 		levels.before = true;
-		return { obj: rec.obj, prog: rec.prog!, unpriv, levels, findings, ms: got.ms };
+		return { ...who, levels, findings, ms: got.ms };
 	}
 	if (brief.insns && got.open_err === 0) {
 		const diff = compare_insns(
@@ -238,10 +290,11 @@ function score_load(
 		cause: `err ${err}, real ${brief.err}: ${plain(brief.err === 0 || got.processed < 0 ? (got.processed < 0 ? (got.libbpf.split("\n")[0] ?? "") : last_words(got.log)) : last_words(full.log ?? ""))}`,
 		text: `err ${err}, real ${brief.err}\nours: ${got.processed < 0 ? got.libbpf : ""}${last_words(got.log)}\nreal: ${last_words(full.log ?? "")}`,
 	}));
-	note("stats", got.processed === brief.processed, () => ({
-		cause: "processed",
-		text: `processed ${got.processed}, real ${brief.processed}`,
-	}));
+	if (brief.processed >= 0 || with_log)
+		note("stats", got.processed === brief.processed, () => ({
+			cause: "processed",
+			text: `processed ${got.processed}, real ${brief.processed}`,
+		}));
 	if (with_log) {
 		const diff = first_line_diff(mask_log(got.log), mask_log(full.log!), o.show ? 25 : 3, o.show ? 8 : 3);
 		note("log", diff === null, () => ({
@@ -264,13 +317,13 @@ function score_load(
 		const diff = got.info ? m.kernel.compare_jited(got.info, brief) : "no info";
 		note("jited", diff === null, () => ({ cause: plain(diff!), text: diff! }));
 	}
-	return { obj: rec.obj, prog: rec.prog!, unpriv, levels, findings, ms: got.ms };
+	return { ...who, levels, findings, ms: got.ms };
 }
 
 function compare_run(got: LoadResult, want: RecordLoad, tags: readonly string[] | undefined): string | null {
 	const run = got.run!;
 	const real = want.run!;
-	if (run.err !== real.err) return `run: err ${run.err}, real ${real.err}`;
+	if (run.err !== -real.err) return `run: err ${run.err}, real ${-real.err}`;
 	const any = tags?.includes("comment:test_retval=POINTER_VALUE") ?? false;
 	if (!any && run.retval !== real.retval >>> 0) return `run: retval ${run.retval}, real ${real.retval}`;
 	if (run.size_out !== real.size_out) return `run: size_out ${run.size_out}, real ${real.size_out}`;
@@ -295,6 +348,14 @@ async function work(
 	send: (msg: WorkerMessage) => void,
 ): Promise<void> {
 	const { set, obj, options: o } = job;
+	if (set.raw) {
+		for await (const r of read_raw(set.raw, job.progs)) {
+			if (!(is_unpriv(r) ? o.unpriv : o.priv)) continue;
+			send({ begin: `${obj}/${r.test}` });
+			send({ score: score_raw(m(), r, o) });
+		}
+		return;
+	}
 	for await (const rec of read_object(set, obj)) {
 		if (rec.open_err !== undefined) {
 			if (!job.progs.includes("")) continue;

@@ -154,3 +154,53 @@ export function compare_xlated(
 	}
 	return null;
 }
+
+type Operand = { start: number; kind: "imm64" | "imm32" | "rel32" };
+
+/** The operand that holds a byte of x86 code, of a call or of a load of an address; null when it is none. */
+function operand_at(code: Uint8Array, at: number): Operand | null {
+	for (let start = at; start > at - 8 && start >= 2; start--) {
+		const op = code[start - 1]!;
+		const wide = (code[start - 2]! & 0xfe) === 0x48 && op >= 0xb8 && op <= 0xbf;
+		if (wide && start + 8 <= code.length) return { start, kind: "imm64" };
+	}
+	for (let start = at; start > at - 4 && start >= 3; start--) {
+		if (start + 4 > code.length) continue;
+		const extended = (code[start - 3]! & 0xfe) === 0x48 && code[start - 2] === 0xc7;
+		if (extended && code[start - 1]! >> 3 === 0x18) return { start, kind: "imm32" };
+		if ((code[start - 1]! & 0xfe) === 0xe8) return { start, kind: "rel32" };
+	}
+	return null;
+}
+
+/**
+ * x86 images of which it is not known where they were: what calls and loads of addresses have may differ, but
+ * the same thing must be the same other thing throughout a function. `lens`: of the functions, in order.
+ */
+export function compare_moved(ours: Uint8Array, theirs: Uint8Array, lens: readonly number[]): string | null {
+	if (ours.length !== theirs.length) return `jited ${ours.length} bytes, real ${theirs.length}`;
+	const dv = new DataView(ours.buffer, ours.byteOffset, ours.byteLength);
+	const tv = new DataView(theirs.buffer, theirs.byteOffset, theirs.byteLength);
+	let pairs = new Pairs();
+	let func = 0;
+	let end = lens[0] ?? ours.length;
+	for (let at = 0; at < ours.length; at++) {
+		while (at >= end && func < lens.length) {
+			end += lens[++func] ?? ours.length;
+			pairs = new Pairs();
+		}
+		if (ours[at] === theirs[at]) continue;
+		const operand = operand_at(ours, at);
+		const value = (of: DataView): string => {
+			const { start, kind } = operand!;
+			if (kind === "imm64") return of.getBigUint64(start, true).toString(16);
+			return kind === "imm32" ? `${of.getInt32(start, true)}` : `to ${of.getInt32(start, true) + start}`;
+		};
+		if (!operand || !pairs.same(value(dv), value(tv))) {
+			const from = Math.max(0, at - 8);
+			return `jited byte ${at}: ${hex(ours.subarray(from, at))}[${hex(ours.subarray(at, at + 16))}], real [${hex(theirs.subarray(at, at + 16))}]`;
+		}
+		at = operand.start + (operand.kind === "imm64" ? 7 : 3);
+	}
+	return null;
+}

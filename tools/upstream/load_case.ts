@@ -145,7 +145,7 @@ export interface LogBuffer {
 	size: number;
 }
 
-function read_text(lib: Libbpf, log: LogBuffer): string {
+export function read_text(lib: Libbpf, log: LogBuffer): string {
 	const parts: string[] = [];
 	for (let at = 0; at < log.size; ) {
 		const n = Math.min(1 << 16, log.size - at);

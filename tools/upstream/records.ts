@@ -13,6 +13,7 @@ import {
 	renameSync,
 	rmSync,
 	statSync,
+	utimesSync,
 } from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -77,13 +78,40 @@ export interface ProgRecord {
 	up_unpriv?: { res: string };
 }
 
+/** A run of test_verifier's. */
+export interface RawRecord {
+	/** "#12/p name", or u without capabilities. */
+	test: string;
+	prog_type: number;
+	attach: number;
+	flags: number;
+	btf_id: number;
+	log_level: number;
+	/** Positive. */
+	errno: number;
+	insns: string;
+	maps: NonNullable<RecordLoad["maps"]>;
+	func_info: string;
+	func_info_cnt: number;
+	fd_array: number;
+	/** At level 6. */
+	log6?: string;
+	xlated?: string;
+	jited?: string;
+}
+
 /** A folder of records. */
 export interface RecordSet {
 	readonly name: string;
+	/** Where the kernel's symbols, types and configuration are. */
 	readonly dir: string;
+	/** File of raw programs, those of test_verifier; the set then has one object of that name. */
+	readonly raw?: string;
 	/** Objects, by name. */
 	readonly objects: readonly string[];
 }
+
+const TEST_VERIFIER = "test_verifier";
 
 function sets_in(dir: string): RecordSet[] {
 	const names = readdirSync(dir).sort();
@@ -101,9 +129,10 @@ function sets_in(dir: string): RecordSet[] {
 function unpack(dir: string, cache: string, say: (line: string) => void): string {
 	mkdirSync(cache, { recursive: true });
 	for (const file of readdirSync(dir)) {
-		const set = /^(.*)\.tar\.zst$/.exec(file)?.[1];
-		if (set === undefined || set.startsWith("deb-")) continue;
-		const out = join(cache, set);
+		const [, name, kind] = /^(.*)\.(tar|jsonl)\.zst$/.exec(file) ?? [];
+		if (name === undefined || name.startsWith("deb-")) continue;
+		if (kind === "jsonl" && name !== TEST_VERIFIER) continue;
+		const out = join(cache, kind === "tar" ? name : `${name}.jsonl`);
 		const from = join(dir, file);
 		if (existsSync(out) && statSync(out).mtimeMs >= statSync(from).mtimeMs) continue;
 		say(`unpacking ${from}`);
@@ -111,15 +140,22 @@ function unpack(dir: string, cache: string, say: (line: string) => void): string
 		rmSync(tmp, { recursive: true, force: true });
 		rmSync(out, { recursive: true, force: true });
 		mkdirSync(tmp);
-		const zstd = spawnSync("zstd", ["-dqf", from, "-o", `${tmp}/a.tar`], { encoding: "utf8" });
+		const zstd = spawnSync("zstd", ["-dqf", from, "-o", `${tmp}/a`], { encoding: "utf8" });
 		if (zstd.error || zstd.status !== 0) {
 			throw new Error(
 				`cannot unpack ${from}: the command zstd is needed (${zstd.error?.message ?? zstd.stderr})`,
 			);
 		}
-		const tar = spawnSync("tar", ["-xf", "a.tar"], { cwd: tmp, encoding: "utf8" });
+		if (kind === "jsonl") {
+			renameSync(`${tmp}/a`, out);
+			rmSync(tmp, { recursive: true });
+			const now = new Date();
+			utimesSync(out, now, now);
+			continue;
+		}
+		const tar = spawnSync("tar", ["-xf", "a"], { cwd: tmp, encoding: "utf8" });
 		if (tar.status !== 0) throw new Error(`cannot unpack ${from}: ${tar.stderr}`);
-		rmSync(`${tmp}/a.tar`);
+		rmSync(`${tmp}/a`);
 		renameSync(tmp, out);
 	}
 	return cache;
@@ -138,23 +174,50 @@ export function find_sets(
 	const own = join(dir, arch);
 	const from = existsSync(own) ? own : dir;
 	const packed = readdirSync(from).some((n) => n.endsWith(".tar.zst"));
-	const sets = sets_in(packed ? unpack(from, join(cache, arch), say) : from);
-	if (sets.length === 0) throw new Error(`no records in ${from}: there is no folder with kallsyms in it`);
+	const unpacked = packed ? unpack(from, join(cache, arch), say) : from;
+	const sets = sets_in(unpacked);
+	const first = sets[0];
+	if (!first) throw new Error(`no records in ${from}: there is no folder with kallsyms in it`);
+	const raw = join(unpacked, `${TEST_VERIFIER}.jsonl`);
+	if (existsSync(raw)) {
+		const { dir } = sets.find((s) => s.name === "verifier") ?? first;
+		sets.push({ name: TEST_VERIFIER, dir, raw, objects: [TEST_VERIFIER] });
+	}
 	return sets;
+}
+
+async function* read_lines(file: string): AsyncGenerator<string> {
+	const input = createReadStream(file, { encoding: "utf8" });
+	for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }))
+		if (line) yield line;
 }
 
 /** The records of one object, one at a time. */
 export async function* read_object(set: RecordSet, obj: string): AsyncGenerator<ProgRecord> {
-	const input = createReadStream(join(set.dir, `${obj}.jsonl`), { encoding: "utf8" });
-	for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-		if (line) yield JSON.parse(line) as ProgRecord;
-	}
+	for await (const line of read_lines(join(set.dir, `${obj}.jsonl`))) yield JSON.parse(line) as ProgRecord;
+}
+
+/** Name of a raw program, at the end of its line. */
+function raw_name(line: string): string {
+	const at = line.lastIndexOf('"test": ');
+	return at < 0 ? "" : (JSON.parse(/"(?:[^"\\]|\\.)*"/.exec(line.slice(at + 8))?.[0] ?? '""') as string);
+}
+
+/** The raw programs of these names, one at a time. */
+export async function* read_raw(file: string, names: readonly string[]): AsyncGenerator<RawRecord> {
+	const wanted = new Set(names);
+	for await (const line of read_lines(file))
+		if (wanted.has(raw_name(line))) yield JSON.parse(line) as RawRecord;
 }
 
 /** Names and costs of an object's programs, without their logs: [program, instructions processed]. */
 export function outline(set: RecordSet, obj: string): [string, number][] {
-	const text = readFileSync(join(set.dir, `${obj}.jsonl`), "latin1");
+	const text = readFileSync(set.raw ?? join(set.dir, `${obj}.jsonl`), set.raw ? "utf8" : "latin1");
 	const out: [string, number][] = [];
+	if (set.raw) {
+		for (const line of text.split("\n")) if (line) out.push([raw_name(line), line.length / 10]);
+		return out;
+	}
 	for (const line of text.split("\n")) {
 		if (!line) continue;
 		const prog = /"prog": ?"([^"]*)"/.exec(line)?.[1] ?? "";
