@@ -113,6 +113,8 @@ export interface Cpu {
 	set_reg(n: number, v: bigint): void;
 	/** Go on at `pc` when the handler returns, instead of returning to the caller (set registers with set_reg). */
 	jump(pc: number): void;
+	/** The handler's task goes to sleep: the run ends with Asleep once the handler returns. Outermost runs only. */
+	sleep(): void;
 	/** True while machine code of this CPU is under way (a handler runs below it). */
 	readonly busy: boolean;
 	/** Time in machine code after which a run counts as stalled, in ms. */
@@ -162,6 +164,18 @@ export class Stall extends Error {
 		super(message);
 		this.name = "Stall";
 		this.cpu = cpu;
+		this.pc = pc;
+	}
+}
+
+/** Thrown out of a run whose kernel function sleeps (Cpu.sleep): what wake() needs to go on with it. */
+export class Asleep extends Error {
+	readonly words: Int32Array;
+	readonly pc: number;
+	constructor(words: Int32Array, pc: number) {
+		super("asleep in a kernel function");
+		this.name = "Asleep";
+		this.words = words;
 		this.pc = pc;
 	}
 }
@@ -245,6 +259,12 @@ export interface Arch {
 	set_stack(cpu: number, top: number): void;
 	/** Call machine code at `addr` in kernel mode with up to six arguments; its return value. */
 	run(cpu: number, addr: number, args: readonly (bigint | number)[]): bigint;
+	/** The same on a stack of its own (its top), so that the run may sleep: Asleep is thrown then. */
+	run_on(cpu: number, stack: number, addr: number, args: readonly (bigint | number)[]): bigint;
+	/** Go on with a run that slept; `ret` is what the function it slept in returns. */
+	wake(cpu: number, sleeper: Asleep, ret: bigint): bigint;
+	/** A stack was freed: no CPU may keep where it lay. */
+	forget_stacks(): void;
 	/** Run user code until it needs the kernel. */
 	run_user(cpu: number, table: PageTable, regs: UserRegs): UserExit;
 	new_user_regs(): UserRegs;

@@ -5,6 +5,7 @@ import { load_unicorn, type UnicornApi } from "../virt/unicorn.ts";
 import type { Vcpu } from "../virt/vcpu.ts";
 import {
 	type Arch,
+	type Asleep,
 	type Cpu,
 	type ExceptionEntry,
 	type Fault,
@@ -172,6 +173,18 @@ export abstract class BaseArch implements Arch {
 
 	run(cpu: number, addr: number, args: readonly (bigint | number)[]): bigint {
 		return this.cpu(cpu).run(addr, args);
+	}
+
+	run_on(cpu: number, stack: number, addr: number, args: readonly (bigint | number)[]): bigint {
+		return this.cpu(cpu).run_on(stack, addr, args);
+	}
+
+	wake(cpu: number, sleeper: Asleep, ret: bigint): bigint {
+		return this.cpu(cpu).wake(sleeper, ret);
+	}
+
+	forget_stacks(): void {
+		for (const c of this.made) c?.forget_stack();
 	}
 
 	run_user(cpu: number, table: PageTable, regs: UserRegs): UserExit {

@@ -6,6 +6,7 @@
  */
 import { EV_EXCEPTION, EV_HALT, EV_SYSCALL, type Vcpu } from "../virt/vcpu.ts";
 import {
+	Asleep,
 	type Cpu,
 	type Fault,
 	KernelOops,
@@ -59,6 +60,7 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 	root = 0;
 	protected tlb_gen = -1;
 	private resume = 0;
+	private sleeping = false;
 	/** registers of the runs below, one after the other */
 	private saved: Int32Array;
 	private trace_fn: ((pc: number) => void) | null = null;
@@ -213,6 +215,40 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 		}
 	}
 
+	/** Call machine code on a stack of its own. */
+	run_on(stack: number, addr: number, args: readonly (bigint | number)[]): bigint {
+		const top = this.stack_top;
+		this.stack_top = stack;
+		try {
+			return this.run(addr, args);
+		} finally {
+			this.stack_top = top;
+		}
+	}
+
+	sleep(): void {
+		if (this.depth !== 1) throw new Error("BUG: scheduling while atomic");
+		this.sleeping = true;
+	}
+
+	wake(sleeper: Asleep, ret: bigint): bigint {
+		if (this.depth) throw new Error("BUG: a sleeper wakes inside another run");
+		this.depth++;
+		this.ticks = 0;
+		this.calls = 0;
+		this.clock = 0;
+		this.vcpu.arm();
+		this.enter_kernel();
+		try {
+			this.w.set(sleeper.words);
+			this.set_value(this.ret, ret);
+			this.loop(sleeper.pc);
+			return BigInt.asUintN(64, this.g[this.ret]!);
+		} finally {
+			this.depth--;
+		}
+	}
+
 	/** Arguments beyond those in registers: where the function finds them on the stack. */
 	private push_args(sp: number, args: readonly (bigint | number)[]): number {
 		sp -= 8 * args.length;
@@ -255,6 +291,10 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 					const handler = handlers[n];
 					const r = handler ? handler(this) : arch.unhandled(this);
 					if (r !== undefined) this.set_value(ret, r);
+					if (this.sleeping) {
+						this.sleeping = false;
+						throw new Asleep(w.slice(0, this.n_saved), this.resume);
+					}
 					pc = this.resume;
 					continue;
 				}

@@ -50,6 +50,36 @@ export class TaskSys implements Sys {
 		return ret;
 	}
 
+	/** The same for a call in which the task sleeps. */
+	private async enter_sleeping(
+		name: SyscallName,
+		args: readonly number[],
+		body: () => Promise<number>,
+	): Promise<number> {
+		const k = this.kernel;
+		k.current = this.task;
+		k.time.advance(SYSCALL_NS);
+		const nr = NR[this.arch][name];
+		const func = k.ftrace.syscall_symbol(name);
+		const { tracepoints } = k;
+		const traced =
+			k.ftrace.traced.has(func) || tracepoints.enabled("sys_enter") || tracepoints.enabled("sys_exit");
+		const regs = traced ? k.pt_regs(nr, args) : 0;
+		const u64 = (v: number): bigint => BigInt.asUintN(64, BigInt(v));
+		if (traced) tracepoints.fire("sys_enter", [u64(regs), BigInt(nr)]);
+		const ret = await k.ftrace.call_sleeping(func, [regs], async () => {
+			k.syscall_exit();
+			return await body();
+		});
+		k.current = this.task;
+		if (traced) {
+			tracepoints.fire("sys_exit", [u64(regs), u64(ret)]);
+			k.pt_regs_free(regs);
+		}
+		k.syscall_exit();
+		return ret;
+	}
+
 	/** Through the entry of the call's own function, while something is attached there. */
 	private call_entry(name: SyscallName, nr: number, args: readonly number[], body: () => number): number {
 		const k = this.kernel;
@@ -104,10 +134,11 @@ export class TaskSys implements Sys {
 	}
 	async epollWait(epfd: number, maxEvents: number, timeout: number): Promise<EpollEvent[] | number> {
 		const name = this.arch === "arm64" ? "epoll_pwait" : "epoll_wait";
-		this.enter(name, [epfd, 0, maxEvents, timeout], () => 0);
-		const got = await do_epoll_wait(this.kernel, epfd, maxEvents, timeout);
-		this.kernel.current = this.task;
-		this.kernel.syscall_exit();
+		let got: EpollEvent[] | number = 0;
+		await this.enter_sleeping(name, [epfd, 0, maxEvents, timeout], async () => {
+			got = await do_epoll_wait(this.kernel, epfd, maxEvents, timeout);
+			return typeof got === "number" ? got : got.length;
+		});
 		return got;
 	}
 	perfEventOpen(attr: number, pid: number, cpu: number, groupFd: number, flags: number): number {
@@ -207,10 +238,10 @@ export class TaskSys implements Sys {
 	}
 	async nanosleep(ns: number): Promise<number> {
 		if (ns < 0) return -EINVAL;
-		this.enter("nanosleep", [0, 0], () => 0);
-		await this.kernel.sleep_until(this.kernel.time.now + BigInt(Math.floor(ns))).done;
-		this.kernel.current = this.task;
-		return 0;
+		return this.enter_sleeping("nanosleep", [0, 0], async () => {
+			await this.kernel.sleep_until(this.kernel.time.now + BigInt(Math.floor(ns))).done;
+			return 0;
+		});
 	}
 	clockMonotonic(): bigint {
 		// the vdso answers: no system call

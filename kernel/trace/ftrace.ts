@@ -6,13 +6,16 @@
  * as long as something is attached. A function that nothing here calls through its entry cannot be
  * attached to: it would never fire.
  */
-import type { Cpu } from "../../arch/arch.ts";
+import { Asleep, type Cpu } from "../../arch/arch.ts";
+import { ENOMEM } from "../../include/uapi/asm-generic/errno.ts";
 import { u64_to_addr } from "../../lib/addr.ts";
+import { alloc_thread_stack, free_thread_stack } from "../../mm/machine.ts";
+import { MmStruct } from "../../mm/mmap.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 import { NR } from "../syscall_nr.ts";
 
 /** What a function does: its arguments as machine code passed them, its return value. */
-export type TracedBody = (args: readonly bigint[]) => bigint | number;
+export type TracedBody = (args: readonly bigint[], cpu?: Cpu) => bigint | number;
 
 /** Functions that kernel code calls through call(), besides system calls. */
 const CALLED: ReadonlySet<string> = new Set([
@@ -89,23 +92,77 @@ export class Ftrace {
 		const u64 = (v: bigint | number): bigint => BigInt.asUintN(64, BigInt(v));
 		if (!this.traced.has(name)) return u64(body(args.map(u64)));
 		const { kernel } = this;
-		const own = !kernel.bpf.bodies.has(name);
-		const frames = this.frames.get(name) ?? [];
-		if (own) {
-			this.frames.set(name, frames);
-			frames.push({ nr_args: args.length, body });
-		}
-		const depth = frames.length;
+		const call = (): bigint => kernel.call_guest(kernel.symbols.addr(name)!, args.map(u64));
+		// what programs call too does by the same body whatever it is called with
+		if (kernel.bpf.bodies.has(name)) return call();
+		const frame = this.push(name, args.length, body);
 		try {
-			return kernel.call_guest(kernel.symbols.addr(name)!, args.map(u64));
+			return call();
 		} finally {
-			if (own) frames.length = depth - 1;
+			this.drop(name, frame);
+		}
+	}
+
+	private push(name: string, nr_args: number, body: TracedBody): Frame {
+		const frame = { nr_args, body };
+		const frames = this.frames.get(name);
+		if (frames) frames.push(frame);
+		else this.frames.set(name, [frame]);
+		return frame;
+	}
+
+	/** The call is over; its body may not have been entered, when a program answered for it. */
+	private drop(name: string, frame: Frame): void {
+		const frames = this.frames.get(name)!;
+		const i = frames.indexOf(frame);
+		if (i >= 0) frames.splice(i, 1);
+	}
+
+	/**
+	 * The same for a function in which the task sleeps: the run is put aside in it, on a stack of its own,
+	 * and goes on when `body` is through.
+	 */
+	async call_sleeping(
+		name: string,
+		args: readonly (bigint | number)[],
+		body: () => Promise<number>,
+	): Promise<number> {
+		const { kernel } = this;
+		const { machine, task } = kernel;
+		if (!this.traced.has(name) || !machine) return body();
+		const stack = alloc_thread_stack(machine);
+		if (!stack) return -ENOMEM;
+		const { arch } = machine;
+		const load_mm = (): void => {
+			if (task.mm instanceof MmStruct) arch.switch_table(kernel.cpu, task.mm.table);
+		};
+		const frame = this.push(name, args.length, (_args, cpu) => {
+			cpu!.sleep();
+			return 0;
+		});
+		try {
+			let ret: bigint;
+			try {
+				load_mm();
+				ret = arch.run_on(kernel.cpu, stack, u64_to_addr(kernel.symbols.addr(name)!), args);
+			} catch (e) {
+				if (!(e instanceof Asleep)) throw e;
+				const done = await body();
+				kernel.current = task;
+				load_mm();
+				ret = arch.wake(kernel.cpu, e, BigInt(done));
+			}
+			return Number(BigInt.asIntN(64, ret));
+		} finally {
+			this.drop(name, frame);
+			free_thread_stack(machine, stack);
+			arch.forget_stacks();
 		}
 	}
 
 	/** The machine has entered a function: the body that call() left for it. */
 	entered(name: string, cpu: Cpu): bigint | undefined {
-		const frame = this.frames.get(name)?.at(-1);
+		const frame = this.frames.get(name)?.pop();
 		if (!frame) return undefined;
 		const { arch, mem } = this.kernel.machine!;
 		// x86: six in registers, the others above the return address; arm64: eight, then the stack
@@ -113,6 +170,6 @@ export class Ftrace {
 		const args: bigint[] = [];
 		for (let i = 0; i < frame.nr_args; i++)
 			args.push(i < in_regs ? cpu.arg(i) : mem.r64(cpu.sp + above + 8 * (i - in_regs)));
-		return BigInt.asUintN(64, BigInt(frame.body(args)));
+		return BigInt.asUintN(64, BigInt(frame.body(args, cpu)));
 	}
 }

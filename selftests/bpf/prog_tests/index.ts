@@ -8,16 +8,20 @@ import { arenaPages } from "./arena_pages.ts";
 import { atomics } from "./atomics.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
 import { fentryFexit, fentryTest, fexitTest } from "./fentry_fexit.ts";
+import { fexitBpf2bpf } from "./fexit_bpf2bpf.ts";
+import { fexitSleep } from "./fexit_sleep.ts";
 import { globalData } from "./global_data.ts";
 import { helpersMisc, spinLock } from "./helpers_misc.ts";
 import { mapOps } from "./map_ops.ts";
 import { mmap } from "./mmap.ts";
 import { getFuncArgsTest, getFuncIpTest, modifyReturn, trampolineCount } from "./modify_return.ts";
 import { progRunOpts } from "./prog_run_opts.ts";
+import { recursion } from "./recursion.ts";
 import { ringbuf } from "./ringbuf.ts";
 import { ringbufMulti } from "./ringbuf_multi.ts";
 import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
+import { testLsm } from "./test_lsm.ts";
 import { verifierProgTests } from "./verifier.ts";
 import { xdp } from "./xdp.ts";
 
@@ -31,6 +35,8 @@ export const progTests: readonly ProgTest[] = [
 	forEach,
 	fentryFexit,
 	fentryTest,
+	fexitBpf2bpf,
+	fexitSleep,
 	fexitTest,
 	getFuncArgsTest,
 	getFuncIpTest,
@@ -40,12 +46,14 @@ export const progTests: readonly ProgTest[] = [
 	mmap,
 	modifyReturn,
 	progRunOpts,
+	recursion,
 	ringbuf,
 	ringbufMulti,
 	spinLock,
 	subprogs,
 	tailcalls,
 	...verifierProgTests,
+	testLsm,
 	trampolineCount,
 	xdp,
 ];

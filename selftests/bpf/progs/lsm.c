@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Programs on security hooks: of bpf(2) itself, and one that refuses. */
+#include "bpf_helpers.h"
+
+char _license[] SEC("license") = "GPL";
+
+int monitored_pid = 0;
+int bpf_count = 0;
+int map_count = 0;
+int prog_count = 0;
+int deny_cmd = -1;
+int deny_maps = 0;
+
+SEC("lsm/bpf")
+int on_bpf(__u64 *ctx)
+{
+	int cmd = (int)ctx[0], ret = (int)ctx[3];
+
+	if (ret != 0 || bpf_get_current_pid_tgid() >> 32 != monitored_pid)
+		return ret;
+	bpf_count++;
+	return cmd == deny_cmd ? -1 : 0;
+}
+
+SEC("lsm/bpf_map")
+int on_bpf_map(__u64 *ctx)
+{
+	int ret = (int)ctx[2];
+
+	if (ret != 0 || bpf_get_current_pid_tgid() >> 32 != monitored_pid)
+		return ret;
+	map_count++;
+	return deny_maps ? -13 : 0;
+}
+
+SEC("lsm/bpf_prog")
+int on_bpf_prog(__u64 *ctx)
+{
+	int ret = (int)ctx[1];
+
+	if (ret != 0 || bpf_get_current_pid_tgid() >> 32 != monitored_pid)
+		return ret;
+	prog_count++;
+	return 0;
+}
+
+SEC("?lsm/file_open")
+int never_called(__u64 *ctx)
+{
+	return 0;
+}
