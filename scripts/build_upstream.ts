@@ -187,6 +187,14 @@ function headers(
 	return inc;
 }
 
+/** The C library's headers for another architecture than this machine's: two Debian packages, unpacked. */
+function cross_includes(cache: string, arch: "x86" | "arm64", say: (line: string) => void): string[] {
+	const [debian, triplet] = arch === "arm64" ? ["arm64", "aarch64-linux-gnu"] : ["amd64", "x86_64-linux-gnu"];
+	return [`libc6-dev-${debian}-cross`, `linux-libc-dev-${debian}-cross`].map((name) =>
+		join(debian_package(cache, name, "2 MB", say), "usr", triplet, "include"),
+	);
+}
+
 /** Flags a single file has in upstream's Makefile. */
 export function file_cflags(makefile: string): Map<string, string[]> {
 	return new Map(
@@ -225,10 +233,10 @@ export async function build_upstream(o: BuildOptions, say: (line: string) => voi
 	const tests = join(src, "tools/testing/selftests/bpf");
 	const inc = headers(cache, o.arch, src, o.records, say);
 	const clang = ensureClang(true);
-	const target = o.arch === "arm64" ? ["--target=aarch64-linux-gnu"] : [];
-	const sysinc = system_includes(
-		run(clang.path, [...target, "-v", "-E", "-x", "c", "/dev/null"], { env: clang.env }),
-	);
+	const said = run(clang.path, ["-v", "-E", "-x", "c", "/dev/null"], { env: clang.env });
+	let sysinc = system_includes(said);
+	if (process.arch !== (o.arch === "x86" ? "x64" : "arm64"))
+		sysinc = [...sysinc.filter((d) => !/^\/usr\/include/.test(d)), ...cross_includes(cache, o.arch, say)];
 	const extra = file_cflags(readFileSync(join(tests, "Makefile"), "utf8"));
 	const base = [
 		...["-g", "-Wall", "-Werror", `-D__TARGET_ARCH_${o.arch}`, "-mlittle-endian", `-I${inc}`, `-I${tests}`],
