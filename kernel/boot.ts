@@ -13,6 +13,7 @@ import {
 	btf_type_var_secinfo,
 } from "./bpf/btf.ts";
 import type { btf } from "./bpf/btf_types.ts";
+import { StateEmbedding } from "./bpf/embed.ts";
 import { register_helpers } from "./bpf/helpers.ts";
 import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
@@ -133,8 +134,11 @@ export function boot(options: BootOptions = {}): KernelImpl {
 	kernel.verbose = options.verbose ?? false;
 	if (why) kernel.printk(`no emulated CPU, programs are interpreted: ${why}`);
 	init_kernel(kernel, own, options);
-	if (machine) machine.attach(kernel);
-	else kernel.runner = new InterpRunner(kernel);
+	if (machine) {
+		machine.attach(kernel);
+		const { embedding } = kernel.bpf;
+		if (embedding) for (const cpu of machine.machine.arch.cpus) embedding.watch(cpu, config.arch);
+	} else kernel.runner = new InterpRunner(kernel);
 	return kernel;
 }
 
@@ -155,6 +159,7 @@ export function init_kernel(
 		return b;
 	};
 	kernel.bpf = new BpfState(kernel, { bpf_get_btf_vmlinux: get_vmlinux, verifier_ops: verifier_ops_of });
+	if (kernel.config.state_embedding) kernel.bpf.embedding = new StateEmbedding();
 	kernel.tracepoints = new RawTracepoints(kernel);
 	kernel.bpf.foreign_map_addr = options.foreign?.mapAddr ?? null;
 	register_helpers(kernel);

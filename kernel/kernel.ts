@@ -46,6 +46,8 @@ export interface KernelConfig {
 		pac: boolean;
 		va_bits: 48 | 52;
 	};
+	/** Hold what programs do against the verifier's states (kernel/bpf/embed.ts); slow, for tests. */
+	state_embedding?: boolean;
 	/** CONFIG_* of the kernel mirrored, as libbpf's kconfig externs see them (values as in /proc/config.gz). */
 	kconfig: ReadonlyMap<string, string>;
 }

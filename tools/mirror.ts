@@ -19,6 +19,8 @@ export interface Mirror {
 	dmesg(): string[];
 	/** What is still there that was not at the last call (at first: at boot): a line each. */
 	leaks(): string[];
+	/** What the state-embedding check (config.state_embedding) found since the last call. */
+	stateViolations(): string[];
 	/** Put clock and random numbers to where a seed has them: what follows can be repeated exactly. */
 	reseed(seed: number): void;
 	/** Lines that programs wrote with bpf_trace_printk(), since the last call. */
@@ -55,6 +57,7 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 			seen = kernel.log.length;
 			return lines;
 		},
+		stateViolations: () => kernel.bpf.embedding?.take() ?? [],
 		reseed(seed: number): void {
 			kernel.random.seed(seed);
 			kernel.time.rewind(10_000_000_000n);

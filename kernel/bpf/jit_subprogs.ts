@@ -113,6 +113,7 @@ function jit_all(env: bpf_verifier_env, func: bpf_prog[]): number {
 		func.push(f);
 		f.insnsi = prog.insnsi.slice(subprog_start, subprog_end).map((insn) => insn.clone());
 		f.type = prog.type;
+		kernel.bpf.embedding?.subprog(f, aux, subprog_start);
 		bpf_prog_calc_tag(f);
 		f.is_func = true;
 		f.sleepable = prog.sleepable;

@@ -89,6 +89,7 @@ function adjust_insn_aux_data(env: bpf_verifier_env, patches: readonly insn_patc
 			const { insns } = patches[k++]!;
 			for (let j = 0; j < insns.length - 1; j++) {
 				const aux = new bpf_insn_aux_data();
+				aux.patched_in = true;
 				aux.seen = old_data[i]!.seen;
 				aux.zext_dst = insn_has_def32(env, insns[j]!);
 				new_data[w++] = aux;

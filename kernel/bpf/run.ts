@@ -65,6 +65,9 @@ export class InterpRunner implements ProgRunner {
 			stack_free: (addr) => kmem.kfree(addr),
 		};
 		this.interp = new Interpreter(host);
+		const { embedding } = kernel.bpf;
+		if (embedding)
+			this.interp.trace = (prog, idx, regs) => embedding.insn(prog, prog.aux, idx, (r) => regs[r]!);
 	}
 
 	/** The kernel function at __bpf_call_base + imm. */

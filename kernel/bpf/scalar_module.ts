@@ -38,7 +38,12 @@ const ASC_FLAGS = [
 /** What scalar.wasm exports. Registers and stack slots are given as word indices of the memory. */
 export interface ScalarExports {
 	/** Settings of one verification. */
-	set_env(bpf_capable: number, allow_uninit_stack: number, explore_alu_limits: number): void;
+	set_env(
+		bpf_capable: number,
+		allow_uninit_stack: number,
+		explore_alu_limits: number,
+		all_precise?: number,
+	): void;
 
 	mark_reg_known(p: number, lo: number, hi: number): void;
 	mark_reg_known_keep(p: number, lo: number, hi: number): void;

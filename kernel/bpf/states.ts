@@ -540,7 +540,12 @@ function func_states_equal(
 
 /** Tell the arithmetic what this verification allows. */
 function set_scalar_env(env: bpf_verifier_env): void {
-	env.heap.x.set_env(env.bpf_capable ? 1 : 0, env.allow_uninit_stack ? 1 : 0, env.explore_alu_limits ? 1 : 0);
+	env.heap.x.set_env(
+		env.bpf_capable ? 1 : 0,
+		env.allow_uninit_stack ? 1 : 0,
+		env.explore_alu_limits ? 1 : 0,
+		env.embedding ? 1 : 0,
+	);
 }
 
 /** kernel/bpf/verifier.c: states_equal: is all that `cur` may do something that `old` was safe with? */

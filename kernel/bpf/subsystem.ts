@@ -2,6 +2,7 @@
 /** The state of kernel/bpf that hangs off a Kernel: what the kernel's files keep in static variables. */
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_struct_meta, kmodule } from "./btf_types.ts";
+import type { StateEmbedding } from "./embed.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
@@ -33,6 +34,8 @@ export interface BpfSubsystem {
 	struct_metas?: Map<bigint, btf_struct_meta>;
 	/** Trampolines by key (trampoline.ts). */
 	trampolines?: Map<bigint, bpf_trampoline>;
+	/** The state-embedding check, when it is on. */
+	readonly embedding?: StateEmbedding | null;
 	/** ALLOW_ERROR_INJECTION functions beyond those of attach.ts, by symbol (modules' ones). */
 	error_injection?: Set<string>;
 }

@@ -173,6 +173,7 @@ function do_check(env: bpf_verifier_env): number {
 	const cbs = insn_cbs_of(env);
 	const aux_data = env.insn_aux_data;
 	const state = env.cur_state!;
+	const notes = env.embedding ?? null;
 	const idx: Ref<number> = { val: 0 };
 	const prev: Ref<number> = { val: -1 };
 	let do_print_state = false;
@@ -246,6 +247,7 @@ function do_check(env: bpf_verifier_env): number {
 			}
 
 			const regs = cur_regs(env);
+			if (notes) notes.record(env, state, insn, insn_idx);
 			if (!state.speculative) aux_data[insn_idx]!.seen = env.pass_cnt;
 			prev.val = insn_idx;
 
@@ -690,6 +692,7 @@ function alloc_env(
 		insn_idx: 0,
 		prev_insn_idx: 0,
 		prog,
+		embedding: kernel.bpf.embedding?.begin(prog, attr) ?? null,
 		ops: kernel.bpf.verifier_ops(prog.type) ?? {},
 		attach_btf_mod: null,
 		head: null,
@@ -888,6 +891,7 @@ export function bpf_check(
 	}
 
 	if (ret === 0) {
+		env.embedding?.finish(env);
 		const aux = env.prog.aux;
 		aux.used_maps = env.used_maps.slice();
 		aux.used_btfs = env.used_btfs.slice();

@@ -7,6 +7,7 @@ import type { MessageTap } from "../../lib/message_tap.ts";
 import type { Kernel } from "../kernel.ts";
 import type { bpf_insn, bpf_line_info, bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_field, btf_mod_pair, btf_struct_meta, btf_type, kmodule } from "./btf_types.ts";
+import type { VerifierNotes } from "./embed.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { bpf_reg_state, bpf_stack_state } from "./reg_state.ts";
 
@@ -153,6 +154,8 @@ export class bpf_insn_aux_data {
 	fastcall_pattern = 0;
 	fastcall_spills_num = 0;
 	orig_idx = 0;
+	/** Put in before another instruction, which has the original's index (embed.ts). */
+	patched_in = false;
 	jmp_point = false;
 	prune_point = false;
 	force_checkpoint = false;
@@ -318,6 +321,8 @@ export interface bpf_verifier_env {
 	fake_reg: [bpf_reg_state, bpf_reg_state];
 	/** Scratch for helpers that build instruction sequences. */
 	insn_buf: bpf_insn[];
+	/** Notes for the state-embedding check, when that is on (embed.ts). */
+	embedding?: VerifierNotes | null;
 	/** Two more registers on the heap, for what the kernel keeps on its C stack: an operand and a saved copy. */
 	tmp_reg: [bpf_reg_state, bpf_reg_state];
 }

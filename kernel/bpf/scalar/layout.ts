@@ -62,11 +62,14 @@ export function R(p: i32): Reg {
 export let bpf_capable: bool = true;
 export let allow_uninit_stack: bool = true;
 export let explore_alu_limits: bool = false;
+/** Ranges of all scalars count when states are compared (kernel/bpf/embed.ts), not of precise ones only. */
+export let all_precise: bool = false;
 
-export function set_env(capable: i32, uninit_stack: i32, alu_limits: i32): void {
+export function set_env(capable: i32, uninit_stack: i32, alu_limits: i32, every_scalar: i32): void {
 	bpf_capable = capable != 0;
 	allow_uninit_stack = uninit_stack != 0;
 	explore_alu_limits = alu_limits != 0;
+	all_precise = every_scalar != 0;
 }
 
 /** Byte offset of a field, in the order of the class: the test holds it against reg_state.ts. */

@@ -2,6 +2,7 @@
 /** Comparison and cleaning of whole frames (kernel/bpf/verifier.c: regsafe, stacksafe, clean_func_state). */
 import { not_init, unbound_reg } from "./bounds";
 import {
+	all_precise,
 	allow_uninit_stack,
 	explore_alu_limits,
 	IDMAP,
@@ -138,7 +139,7 @@ function safe(o: Reg, c: Reg, exact: i32): bool {
 	switch (o.type & 0xff) {
 		case SCALAR_VALUE:
 			if (explore_alu_limits) return same(o, c, TO_ID) && scalar_ids(o.id, c.id);
-			if (!o.precise && exact == NOT_EXACT) return true;
+			if (!o.precise && exact == NOT_EXACT && !all_precise) return true;
 			if (o.id & BPF_ADD_CONST) {
 				if (!(c.id & BPF_ADD_CONST) || o.off != c.off) return false;
 			} else if (o.id && c.id & BPF_ADD_CONST) {

@@ -328,6 +328,8 @@ export class Fuzzer {
 	private readonly mode: FuzzMode;
 	private jit: Subject | null = null;
 	private interp!: Subject;
+	/** Kernels that hold every instruction against the verifier's states. */
+	private checked: Subject[] = [];
 	readonly report: FuzzReport = {
 		done: 0,
 		accepted: 0,
@@ -350,6 +352,7 @@ export class Fuzzer {
 		this.interp = new Subject({ cpus: 1, memory, cpu: "none", config: off });
 		if (!this.o.interpretOnly) this.jit = new Subject({ cpus: 1, memory, cpu: "unicorn" });
 		if (this.jit && this.jit.fds.join() !== this.interp.fds.join()) throw new Error("descriptors differ");
+		this.checked = [];
 		for (const s of this.subjects()) {
 			s.mirror.leaks();
 			s.mirror.dmesg();
@@ -357,6 +360,39 @@ export class Fuzzer {
 	}
 	private subjects(): Subject[] {
 		return this.jit ? [this.interp, this.jit] : [this.interp];
+	}
+
+	/** The same kernels with the state-embedding check on. */
+	private with_states(): Subject[] {
+		if (this.checked.length === 0) {
+			const memory = 64 << 20;
+			const off = { bpf_jit_enable: false, bpf_jit_always_on: false, state_embedding: true };
+			this.checked.push(new Subject({ cpus: 1, memory, cpu: "none", config: off }));
+			if (this.jit)
+				this.checked.push(
+					new Subject({ cpus: 1, memory, cpu: "unicorn", config: { state_embedding: true } }),
+				);
+		}
+		return this.checked;
+	}
+
+	/** Run a program where states are checked; its results must be as without. */
+	private embed(index: number, p: FuzzProgram, flags: number, seed: number, want: Outcome): void {
+		this.report.embedded++;
+		for (const s of this.with_states()) {
+			s.mirror.reseed(seed);
+			const { fd } = s.load(p, 0, flags);
+			// all scalars precise: limits may be met earlier
+			if (fd < 0) continue;
+			s.reset(p.maps);
+			s.mirror.reseed(seed);
+			const out = s.run(fd, p);
+			s.sys.close(fd);
+			for (const v of s.mirror.stateViolations()) this.find(index, v, dump(p.insns));
+			s.mirror.dmesg();
+			if (!p.wild && out.retval !== want.retval)
+				this.find(index, `with states checked R0 is ${out.retval}, without ${want.retval}`, dump(p.insns));
+		}
 	}
 
 	private find(index: number, what: string, detail: string): void {
@@ -428,7 +464,7 @@ export class Fuzzer {
 		const fd = fds[0]!;
 		const errs = fds.map((x) => Math.min(x, 0));
 		// kernel functions can be called by JITed programs only
-		if (errs[0] === -ENOTSUPP && p.wild) return;
+		if (errs[0] === -ENOTSUPP) return;
 		if (errs.some((e) => e !== errs[0])) {
 			this.find(index, `verdict: interpreter ${fds[0]}, JIT ${fds[1]}`, dump(p.insns));
 			return;
@@ -456,6 +492,9 @@ export class Fuzzer {
 			s.mirror.reseed(seed);
 			return s.run(fds[i]!, p);
 		});
+		const every = this.o.embedding ?? 0;
+		if (every && report.accepted % every === 0 && !(flags & U.BPF_F_TEST_RND_HI32))
+			this.embed(index, p, flags, seed, out[0]!);
 		if (p.wild || out.length < 2) return;
 		report.compared++;
 		for (const k of ["err", "retval", "data", "maps"] as const) {
