@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { cpus } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Clang } from "./clang.ts";
 import { cacheDir, rootDir } from "./paths.ts";
 
@@ -34,6 +34,21 @@ function compile(clang: Clang, args: string[]): Promise<string | null> {
 	});
 }
 
+function flags(arch: string): string[] {
+	const inc = join(rootDir(), "selftests/bpf/include");
+	return ["-g", "-O2", "--target=bpf", "-mcpu=v3", `-I${inc}`, `-D__TARGET_ARCH_${arch}`];
+}
+
+/** Compile one C file as the selftests' programs are; the object's path. Throws with the compiler's words. */
+export async function buildOne(clang: Clang, from: string): Promise<string> {
+	const out = join(cacheDir(), "run");
+	mkdirSync(out, { recursive: true });
+	const to = join(out, `${basename(from, ".c")}.bpf.o`);
+	const err = await compile(clang, ["-Wall", ...flags("x86"), "-c", from, "-o", to]);
+	if (err !== null) throw new Error(err.trimEnd());
+	return to;
+}
+
 /** Build what is out of date; throws with the compiler's words where one does not build. */
 export async function buildProgs(clang: Clang): Promise<void> {
 	const src = join(rootDir(), "selftests/bpf/progs");
@@ -54,10 +69,10 @@ export async function buildProgs(clang: Clang): Promise<void> {
 	const failures: string[] = [];
 	const worker = async () => {
 		for (let job = jobs.pop(); job; job = jobs.pop()) {
-			const flags = ["-g", "-O2", "-Wall", "-Werror", "--target=bpf", "-mcpu=v3", `-I${inc}`];
 			const err = await compile(clang, [
-				...flags,
-				`-D__TARGET_ARCH_${job.arch}`,
+				"-Wall",
+				"-Werror",
+				...flags(job.arch),
 				"-c",
 				job.from,
 				"-o",

@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
 import type { CommandModule } from "yargs";
-import { bpf_prog_test_run_opts } from "./lib/bpf/bpf.ts";
+import { EINVAL } from "../include/uapi/asm-generic/errno.ts";
+import { bpf_prog_test_run_opts, type bpf_test_run_opts } from "./lib/bpf/bpf.ts";
 import { bpf_object__load, bpf_object__open_mem } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
 import { strerror } from "./lib/bpf/strerror.ts";
@@ -78,7 +79,10 @@ function run(args: Args): number {
 		process.stderr.write(`${(e as Error).message}\n`);
 		return 1;
 	}
-	const mirror = bootMirror({ arch: "x86_64", config: { bpf_jit_enable: !args.interpret } });
+	const mirror = bootMirror({
+		arch: "x86_64",
+		config: { bpf_jit_enable: !args.interpret, bpf_jit_always_on: !args.interpret },
+	});
 	const sys = mirror.newProcess();
 	const warnings: string[] = [];
 	const lib = new Libbpf(sys, {
@@ -93,7 +97,7 @@ function run(args: Args): number {
 	const obj = bpf_object__open_mem(lib, bytes, { object_name: args.object });
 	if (typeof obj === "number") {
 		flush();
-		process.stderr.write(`${args.object}: ${strerror(-obj)}\n`);
+		process.stderr.write(`${args.object}: ${strerror(-obj) ?? `errno ${-obj}`}\n`);
 		return 1;
 	}
 	const chosen = obj.programs.filter((p) => args.prog === undefined || p.name === args.prog);
@@ -118,30 +122,33 @@ function run(args: Args): number {
 	}
 	flush();
 	if (err) {
-		process.stdout.write(pc.red(`rejected: ${strerror(-err)}\n`));
+		process.stdout.write(pc.red(`rejected: ${strerror(-err) ?? `errno ${-err}`}\n`));
 		return 1;
 	}
 	process.stdout.write(pc.green("accepted\n"));
 	let status = 0;
 	for (const p of chosen) {
-		const opts = {
+		let opts: bpf_test_run_opts = {
 			data_in: data,
 			data_out: new Uint8Array(data.length + 256),
 			repeat: args.repeat,
-			retval: 0,
-			data_size_out: 0,
 		};
-		let res = bpf_prog_test_run_opts(lib, p.fd, { ...opts, data_size_out: undefined });
-		// Programs without a packet take none.
-		if (res === -22) res = bpf_prog_test_run_opts(lib, p.fd, opts as { retval: number });
+		let res = bpf_prog_test_run_opts(lib, p.fd, opts);
+		if (res === -EINVAL) {
+			// Programs that have no packet take none.
+			opts = {};
+			res = bpf_prog_test_run_opts(lib, p.fd, opts);
+		}
 		if (res < 0) {
-			process.stdout.write(`${p.name}: not run: ${strerror(-res)}\n`);
+			process.stdout.write(`${p.name}: not run: ${strerror(-res) ?? `errno ${-res}`}\n`);
 			for (const line of mirror.dmesg()) process.stdout.write(`[kernel] ${line}\n`);
 			status = 1;
 		} else {
-			process.stdout.write(
-				`${p.name}: returned ${opts.retval >>> 0} (0x${(opts.retval >>> 0).toString(16)})\n`,
-			);
+			const retval = (opts.retval ?? 0) >>> 0;
+			process.stdout.write(`${p.name}: returned ${retval} (0x${retval.toString(16)})\n`);
+			const out = opts.data_out?.subarray(0, opts.data_size_out);
+			if (out && args["data-in"] !== undefined)
+				process.stdout.write(`${p.name}: packet ${Buffer.from(out).toString("hex")}\n`);
 		}
 	}
 	for (const line of mirror.traceLog()) process.stdout.write(`${line}\n`);
