@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Programs that the verifier takes or turns down, as their annotations say (prog_tests/verifier.c). */
+import { LIBBPF_DEBUG, Libbpf } from "../../../tools/lib/bpf/libbpf.ts";
+import { readProg } from "../skel.ts";
+import type { ProgTest } from "../test_env.ts";
+import { TestLoader } from "../test_loader.ts";
+
+/** Objects of progs/ whose programs are annotated. */
+const OBJECTS = ["verifier_functions", "verifier_kfuncs", "verifier_objects"] as const;
+
+function annotated(name: string): ProgTest {
+	return {
+		name,
+		run(t) {
+			let said = "";
+			const lib = new Libbpf(t.sys, {
+				known_kernel: true,
+				print: (level, text) => {
+					if (level !== LIBBPF_DEBUG) said += text;
+				},
+			});
+			const loader = new TestLoader(lib, readProg(name, t.sys.arch), {
+				object_name: name,
+				min_log_level: t.logLevel,
+			});
+			for (const { prog, why } of loader.bad) t.printFail(`${prog}: ${why}\n${said}`);
+			for (const spec of loader.specs.values()) {
+				if (spec.auxiliary) continue;
+				for (const unpriv of [false, true]) {
+					if (!(spec.mode_mask & (unpriv ? 2 : 1))) continue;
+					if (!t.startSubtest((unpriv ? spec.unpriv : spec.priv).name)) continue;
+					said = "";
+					const r = loader.run_subtest(spec, unpriv);
+					if (r.res === "skip") t.skip(r.why);
+					if (r.res === "fail") t.printFail(`${r.why}\n${said}${r.log}\n`);
+				}
+			}
+			t.endSubtest();
+			loader.close();
+		},
+	};
+}
+
+export const verifierProgTests: readonly ProgTest[] = OBJECTS.map(annotated);
