@@ -80,6 +80,16 @@ export class files_struct {
 	refcnt = 1;
 }
 
+/** drivers/char/mem.c: null_fops */
+const null_fops: file_operations = { name: "null", read: () => 0, write: (_f, _buf, len) => len };
+
+/** What a process starts with: descriptors 0 to 2 on /dev/null. */
+export function open_stdio(kernel: Kernel, files: files_struct): void {
+	const f = new file(kernel, "null", null_fops, null, 2);
+	f.f_count = 3;
+	files.fd.push(f, f, f);
+}
+
 /** fs/file.c: fdget(), without a reference: a system call does not outlive the caller's table. */
 export function fdget(kernel: Kernel, fd: number): file | null {
 	return impl(kernel).task.files.fd[fd >>> 0] ?? null;

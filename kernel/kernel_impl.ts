@@ -11,7 +11,7 @@ import type { Machine } from "../mm/machine.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
 import type { bpf_prog } from "./bpf/bpf_types.ts";
 import { koffsetof, ksizeof } from "./bpf/layout.ts";
-import { close_files, files_struct } from "./file.ts";
+import { close_files, files_struct, open_stdio } from "./file.ts";
 import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
 import type { Kmem, mm_struct } from "./kmem.ts";
 import { Random } from "./random.ts";
@@ -188,7 +188,7 @@ export class KernelImpl implements Kernel {
 			t.uid = of.uid;
 			t.gid = of.gid;
 			t.cpu = of.cpu;
-		}
+		} else open_stdio(this, t.files);
 		this.tasks.set(pid, t);
 		return t;
 	}
