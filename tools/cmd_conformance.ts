@@ -7,7 +7,7 @@ import { BPF_PROG_TYPE_XDP, BPF_XDP } from "../include/uapi/linux/bpf.ts";
 import { bpf_prog_load, bpf_prog_test_run_opts } from "./lib/bpf/bpf.ts";
 import { bpf_object__load, bpf_object__open_mem } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
-import { bootMirror } from "./mirror.ts";
+import { bootMirror, type MirrorArch } from "./mirror.ts";
 
 /** bpf_prog_test_run_xdp() takes no packet shorter than an Ethernet header. */
 const ETH_HLEN = 14;
@@ -62,6 +62,7 @@ interface Args {
 	debug: boolean;
 	interpret: boolean;
 	jit: boolean;
+	arch: string;
 }
 
 export function conformanceCommand(done: (code: number) => void): CommandModule<object, Args> {
@@ -76,6 +77,12 @@ export function conformanceCommand(done: (code: number) => void): CommandModule<
 				.option("debug", { type: "boolean", default: false, describe: "Show the verifier's log" })
 				.option("interpret", { type: "boolean", default: false, describe: "Run on the interpreter" })
 				.option("jit", { type: "boolean", default: false, describe: "Run the JIT's code (the default)" })
+				.option("arch", {
+					type: "string",
+					choices: ["x86_64", "arm64"],
+					default: "x86_64",
+					describe: "Architecture of the kernel",
+				})
 				.conflicts("interpret", "jit"),
 		handler: (args) => done(conformance(args)),
 	};
@@ -102,7 +109,7 @@ function conformance(args: Args): number {
 	if (!program || program.length === 0) return fail("conformance: the program is no hex");
 	if (!memory) return fail("conformance: the memory is no hex");
 	if (!args.elf && program.length % 8 !== 0) return fail("conformance: a program is a multiple of 8 bytes");
-	const mirror = bootMirror({ arch: "x86_64", config: { bpf_jit_enable: !args.interpret } });
+	const mirror = bootMirror({ arch: args.arch as MirrorArch, config: { bpf_jit_enable: !args.interpret } });
 	const sys: Sys = mirror.newProcess();
 	const lib = new Libbpf(sys, { known_kernel: true, print: args.debug ? undefined : null });
 	let fd: number;

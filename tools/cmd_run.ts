@@ -8,7 +8,7 @@ import { bpf_prog_test_run_opts, type bpf_test_run_opts } from "./lib/bpf/bpf.ts
 import { bpf_object__load, bpf_object__open_mem } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
 import { strerror } from "./lib/bpf/strerror.ts";
-import { bootMirror } from "./mirror.ts";
+import { bootMirror, type MirrorArch } from "./mirror.ts";
 
 interface Args {
 	object: string;
@@ -50,7 +50,7 @@ export function runCommand(done: (code: number) => void): CommandModule<object, 
 				.option("repeat", { type: "number", default: 1, describe: "How often to run" })
 				.option("arch", {
 					type: "string",
-					choices: ["x86_64"],
+					choices: ["x86_64", "arm64"],
 					default: "x86_64",
 					describe: "Architecture of the kernel",
 				})
@@ -80,7 +80,7 @@ function run(args: Args): number {
 		return 1;
 	}
 	const mirror = bootMirror({
-		arch: "x86_64",
+		arch: args.arch as MirrorArch,
 		config: { bpf_jit_enable: !args.interpret, bpf_jit_always_on: !args.interpret },
 	});
 	const sys = mirror.newProcess();

@@ -136,7 +136,7 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				})
 				.option("arch", {
 					type: "string",
-					choices: ["x86_64"],
+					choices: ["x86_64", "arm64"],
 					default: "x86_64",
 					describe: "Architecture of the emulated kernel",
 				}),

@@ -3,12 +3,13 @@
 import type { CommandModule } from "yargs";
 import { rangeOf, testVerifier } from "../selftests/bpf/test_verifier.ts";
 import { verifierTests } from "../selftests/bpf/verifier/index.ts";
-import { bootTestKernel } from "./mirror.ts";
+import { bootTestKernel, type MirrorArch } from "./mirror.ts";
 
 interface Args {
 	range?: (string | number)[];
 	verbose: boolean;
 	interpret: boolean;
+	arch: string;
 }
 
 export function testVerifierCommand(done: (code: number) => void): CommandModule<object, Args> {
@@ -27,6 +28,12 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 					type: "boolean",
 					default: false,
 					describe: "Run the programs on the interpreter instead of the JIT's code",
+				})
+				.option("arch", {
+					type: "string",
+					choices: ["x86_64", "arm64"],
+					default: "x86_64",
+					describe: "Architecture of the kernel",
 				}),
 		handler: async (args) => {
 			const range = (args.range ?? []).map(String);
@@ -36,7 +43,7 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 				return done(1);
 			}
 			const kernel = await bootTestKernel({
-				arch: "x86_64",
+				arch: args.arch as MirrorArch,
 				verbosity: 0,
 				boot: { config: { bpf_jit_enable: !args.interpret } },
 			});
