@@ -113,7 +113,7 @@ export function is_simm32(v: number): boolean {
 	return v === (v | 0);
 }
 
-/** arch/x86/include/asm/nops.h: the multi-byte NOPs of up to 8 bytes. */
+/** arch/x86/include/asm/nops.h: the multi-byte NOPs of up to 11 bytes. */
 const x86_nops: readonly (readonly number[])[] = [
 	[],
 	[0x90],
@@ -124,6 +124,9 @@ const x86_nops: readonly (readonly number[])[] = [
 	[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
 	[0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
 	[0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+	[0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+	[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+	[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
 ];
 
 /** Raised where the kernel's JIT gives up on a program (it prints and returns an error). */
@@ -176,7 +179,7 @@ export class Emitter {
 
 	nops(len: number): void {
 		while (len > 0) {
-			const n = Math.min(len, 8);
+			const n = Math.min(len, x86_nops.length - 1);
 			for (const b of x86_nops[n]!) this.e1(b);
 			len -= n;
 		}
