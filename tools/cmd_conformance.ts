@@ -82,8 +82,7 @@ export function conformanceCommand(done: (code: number) => void): CommandModule<
 					choices: ["x86_64", "arm64"],
 					default: "x86_64",
 					describe: "Architecture of the kernel",
-				})
-				.conflicts("interpret", "jit"),
+				}),
 		handler: (args) => done(conformance(args)),
 	};
 }
@@ -103,6 +102,7 @@ function loadElf(lib: Libbpf, bytes: Uint8Array): number {
 }
 
 function conformance(args: Args): number {
+	if (args.interpret && args.jit) return fail("conformance: --interpret and --jit exclude each other");
 	const text = args.program ?? readFileSync(0, "utf8");
 	const program = decodeHex(text);
 	const memory = decodeHex(args.memory ?? "");

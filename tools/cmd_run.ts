@@ -81,7 +81,7 @@ function run(args: Args): number {
 	}
 	const mirror = bootMirror({
 		arch: args.arch as MirrorArch,
-		config: { bpf_jit_enable: !args.interpret, bpf_jit_always_on: !args.interpret },
+		config: { bpf_jit_enable: !args.interpret },
 	});
 	const sys = mirror.newProcess();
 	const warnings: string[] = [];

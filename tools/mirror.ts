@@ -31,7 +31,9 @@ export interface Mirror {
 
 /** Boot a kernel. */
 export function bootMirror(options: BootOptions = {}): Mirror {
-	const kernel = boot(options);
+	// A kernel whose JIT is off must have been built with the interpreter.
+	const jit = options.config?.bpf_jit_enable !== false;
+	const kernel = boot({ ...options, config: { bpf_jit_always_on: jit, ...options.config } });
 	kernel.settle();
 	const count = (): Record<string, number> => ({
 		pages: kernel.kmem.pages_in_use,
