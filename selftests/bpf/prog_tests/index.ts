@@ -7,6 +7,7 @@ import { arenaList } from "./arena_list.ts";
 import { arenaPages } from "./arena_pages.ts";
 import { atomics } from "./atomics.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
+import { dynptr } from "./dynptr.ts";
 import { fentryFexit, fentryTest, fexitTest } from "./fentry_fexit.ts";
 import { fexitBpf2bpf } from "./fexit_bpf2bpf.ts";
 import { fexitSleep } from "./fexit_sleep.ts";
@@ -23,6 +24,7 @@ import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
 import { verifierProgTests } from "./verifier.ts";
+import { userRingbuf } from "./user_ringbuf.ts";
 import { xdp } from "./xdp.ts";
 
 export const progTests: readonly ProgTest[] = [
@@ -32,6 +34,7 @@ export const progTests: readonly ProgTest[] = [
 	arenaPages,
 	atomics,
 	bpfLoop,
+	dynptr,
 	forEach,
 	fentryFexit,
 	fentryTest,
@@ -55,5 +58,6 @@ export const progTests: readonly ProgTest[] = [
 	...verifierProgTests,
 	testLsm,
 	trampolineCount,
+	userRingbuf,
 	xdp,
 ];
