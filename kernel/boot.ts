@@ -5,7 +5,10 @@ import { ENOENT } from "../include/uapi/asm-generic/errno.ts";
 import { BTF_KIND_DATASEC, BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
 import { BpfState } from "./bpf/bpf_state.ts";
 import {
+	BTF_INFO_KIND,
 	btf_find_by_name_kind,
+	btf_name_by_offset,
+	btf_nr_types,
 	btf_parse_module,
 	btf_parse_vmlinux,
 	btf_resolve_size,
@@ -195,11 +198,15 @@ export function init_kernel(
 	pseudo_files(kernel, get_vmlinux);
 }
 
-/** The variable lies in .data..percpu. */
+/** The variable lies in .data..percpu: of a module's BTF the module's own section counts, not the kernel's. */
 function in_percpu_section(b: btf, var_id: number): boolean {
-	const sec = btf_find_by_name_kind(b, ".data..percpu", BTF_KIND_DATASEC);
-	if (sec <= 0) return false;
-	return btf_type_var_secinfo(btf_type_by_id(b, sec)!).some((v) => v.type === var_id);
+	for (let id = b.start_id || 1; id < btf_nr_types(b); id++) {
+		const t = btf_type_by_id(b, id);
+		if (!t || BTF_INFO_KIND(t.info) !== BTF_KIND_DATASEC) continue;
+		if (btf_name_by_offset(b, t.name_off) !== ".data..percpu") continue;
+		if (btf_type_var_secinfo(t).some((v) => v.type === var_id)) return true;
+	}
+	return false;
 }
 
 /** Helpers' bodies are named so; they have an address even where the body is not ported. */

@@ -14,6 +14,7 @@ import {
 import { E2BIG, EFAULT, EINVAL, ENOMEM, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { sk_buff, xdp_buff } from "../../net/core/skb.ts";
+import { register_sock_helpers } from "../../net/core/sock_helpers.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 import { task_image } from "../task_image.ts";
 import { register_cpumask } from "./cpumask.ts";
@@ -42,6 +43,7 @@ export function register_kfuncs(k: KernelImpl): void {
 	register_iterators(k);
 	register_sections(k);
 	register_test_kfuncs(k);
+	register_sock_helpers(k);
 	register_cpumask(k);
 	register_crypto(k);
 	register_task_iter(k);

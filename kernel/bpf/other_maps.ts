@@ -8,7 +8,9 @@ import { BPF_F_ACCESS_MASK } from "../../include/linux/bpf.ts";
 import { E2BIG, EINVAL, ENOTSUPP, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_DW,
+	BPF_F_BROADCAST,
 	BPF_F_CLONE,
+	BPF_F_EXCLUDE_INGRESS,
 	BPF_F_LINK,
 	BPF_F_NO_PREALLOC,
 	BPF_F_NUMA_NODE,
@@ -22,6 +24,11 @@ import {
 	BPF_REG_0,
 	BPF_REG_1,
 	BPF_REG_2,
+	XDP_ABORTED,
+	XDP_DROP,
+	XDP_PASS,
+	XDP_REDIRECT,
+	XDP_TX,
 } from "../../include/uapi/linux/bpf.ts";
 import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { BPF_ADD, BPF_JA, BPF_JEQ, BPF_JGE, BPF_LSH, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
@@ -97,6 +104,18 @@ function elements(names: { lookup: string; update: string; del: string }): map_o
 	};
 }
 
+/**
+ * include/linux/filter.h: __bpf_xdp_redirect_map: no element is ever there, so it is a failed lookup, unless it
+ * goes to all elements.
+ */
+function redirect_nothing(flags: bigint, flag_mask: bigint): number {
+	const action_mask = BigInt(XDP_ABORTED | XDP_DROP | XDP_PASS | XDP_TX);
+	if (flags & ~(action_mask | flag_mask)) return XDP_ABORTED;
+	return flags & flag_mask & BigInt(BPF_F_BROADCAST) ? XDP_REDIRECT : Number(flags & action_mask);
+}
+
+const DEV_MAP_FLAGS = BigInt(BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS);
+
 const IO_FLAGS = BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY;
 
 /** kernel/bpf/stackmap.c: stack_map_alloc */
@@ -152,7 +171,7 @@ export const dev_map_ops: map_ops = {
 	map_alloc: dev_map_alloc,
 	map_check_btf: map_check_no_btf,
 	map_btf_name: "bpf_dtab",
-	map_redirect: (m) => no(m, "redirect"),
+	map_redirect: (_m, _key, flags) => redirect_nothing(flags, DEV_MAP_FLAGS),
 };
 
 export const dev_map_hash_ops: map_ops = {
@@ -187,7 +206,7 @@ export const cpu_map_ops: map_ops = {
 	}),
 	map_check_btf: map_check_no_btf,
 	map_btf_name: "bpf_cpu_map",
-	map_redirect: (m) => no(m, "redirect"),
+	map_redirect: (_m, _key, flags) => redirect_nothing(flags, 0n),
 };
 
 /** net/core/sock_map.c: sock_map_alloc */
@@ -260,7 +279,7 @@ export const xsk_map_ops: map_ops = {
 	map_lookup_elem_sys_only: () => -EOPNOTSUPP,
 	map_check_btf: map_check_no_btf,
 	map_btf_name: "xsk_map",
-	map_redirect: (m) => no(m, "redirect"),
+	map_redirect: (_m, _key, flags) => redirect_nothing(flags, 0n),
 };
 
 export const reuseport_array_ops: map_ops = {

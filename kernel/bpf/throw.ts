@@ -20,10 +20,13 @@ export interface frame {
 	bp: number;
 }
 
-/** include/linux/filter.h: bpf_prog_ksym_find: the program or subprogram whose image holds an address. */
+/**
+ * kernel/bpf/core.c: bpf_prog_ksym_find: the program or subprogram whose image holds a return address. That of a
+ * call which ends the image is its end, and counts.
+ */
 export function bpf_prog_ksym_find(k: KernelImpl, addr: number): bpf_prog | null {
 	const at = addr_to_u64(addr);
-	for (const prog of k.bpf.ksyms) if (at >= prog.aux.ksym.start && at < prog.aux.ksym.end) return prog;
+	for (const prog of k.bpf.ksyms) if (at >= prog.aux.ksym.start && at <= prog.aux.ksym.end) return prog;
 	return null;
 }
 

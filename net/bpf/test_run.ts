@@ -478,6 +478,9 @@ function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	if (sk.has("__sk_common.skc_state")) sk.set8("__sk_common.skc_state", 7);
 	if (sk.has("__sk_common.skc_refcnt")) sk.set32("__sk_common.skc_refcnt", 1);
 	skb.setptr("sk", sk_addr);
+	// sock_init_data(): TCP_CLOSE, one reference
+	if (sk.has("__sk_common.skc_state")) sk.set8("__sk_common.skc_state", 7);
+	if (sk.has("__sk_common.skc_refcnt")) sk.set32("__sk_common.skc_refcnt", 1);
 	skb.data = buf.data + NET_SKB_PAD;
 	skb.set32("tail", NET_SKB_PAD + size);
 	skb.len = size;
