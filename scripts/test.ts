@@ -13,13 +13,36 @@ interface Stage {
 	readonly name: string;
 	readonly cmd: string;
 	readonly args: readonly string[];
+	/** Prints a line for each of thousands of tests: shown when one failed, else the last line is enough. */
+	readonly long?: boolean;
 }
+
+const testVerifier = ["scripts/bootstrap.mjs", "scripts/bpf-mirror.ts", "test_verifier"];
 
 const stages: readonly Stage[] = [
 	{ name: "format and lint, with the import rules", cmd: bin("biome"), args: ["ci", "--error-on-warnings"] },
 	{ name: "types", cmd: bin("tsc"), args: ["-p", "."] },
 	{ name: "unit tests", cmd: bin("vitest"), args: ["run"] },
 	{ name: "selftests", cmd: process.execPath, args: ["scripts/bootstrap.mjs", "scripts/start.ts"] },
+	{
+		name: "selftests on arm64",
+		cmd: process.execPath,
+		args: ["scripts/bootstrap.mjs", "scripts/start.ts", "--arch", "arm64"],
+		long: true,
+	},
+	{ name: "instructions, JIT", cmd: process.execPath, args: testVerifier, long: true },
+	{
+		name: "instructions, interpreter",
+		cmd: process.execPath,
+		args: [...testVerifier, "--interpret"],
+		long: true,
+	},
+	{
+		name: "instructions, JIT on arm64",
+		cmd: process.execPath,
+		args: [...testVerifier, "--arch", "arm64"],
+		long: true,
+	},
 ];
 
 if (!(await setup())) process.exit(1);
@@ -27,8 +50,14 @@ let failed = 0;
 for (const [i, stage] of stages.entries()) {
 	process.stdout.write(pc.bold(`\n[${i + 1}/${stages.length}] ${stage.name}\n`));
 	const start = Date.now();
-	const r = spawnSync(stage.cmd, stage.args, { cwd: root, stdio: "inherit" });
+	const r = spawnSync(stage.cmd, stage.args, {
+		cwd: root,
+		stdio: stage.long ? ["ignore", "pipe", "inherit"] : "inherit",
+		encoding: "utf8",
+		maxBuffer: 1 << 30,
+	});
 	const ok = r.status === 0;
+	if (stage.long) process.stdout.write(ok ? `${r.stdout.trimEnd().split("\n").at(-1)}\n` : r.stdout);
 	if (!ok) failed++;
 	const took = `${((Date.now() - start) / 1000).toFixed(1)} s`;
 	process.stdout.write(

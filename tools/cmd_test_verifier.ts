@@ -51,6 +51,7 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 				await testVerifier(verifierTests, kernel, {
 					only,
 					verbose: args.verbose,
+					jit: !args.interpret,
 					out: (text) => process.stdout.write(text),
 				}),
 			);

@@ -1038,6 +1038,7 @@ struct tcp_sock {
 	u32 rate_interval_us @1752;
 	u64 bytes_acked @1776;
 	u32 dsack_dups @1816;
+	u32 snd_cwnd_cnt @1884;
 	u32 snd_cwnd_stamp @1896;
 	u32 prior_cwnd @1900;
 	u32 prr_delivered @1904;

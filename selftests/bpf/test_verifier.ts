@@ -31,6 +31,7 @@ export interface VerifierMap {
 	readonly value: number;
 	readonly max: number;
 	readonly flags?: number;
+	readonly extra?: bigint;
 	/** Contents of element 0. */
 	readonly fill?: Uint8Array;
 	/** No system call writes it any more. */
@@ -66,13 +67,16 @@ export interface VerifierTest {
 	readonly data?: Uint8Array;
 	readonly license?: string;
 	readonly log_level?: number;
-	/** What it attaches to: a name in the kernel's BTF, completed by the attach type as libbpf does. */
+	/**
+	 * What it attaches to: a name in the kernel's BTF, completed by the attach type as libbpf does;
+	 * `__sys_NAME` is the system call's function of the architecture.
+	 */
 	readonly attach?: string;
 	/** The same as an id, looked for in the kernel's BTF. */
 	readonly attach_id?: (b: Btf) => number;
 	/** A program that is loaded first, for `attach` to be a function of. */
 	readonly target?: VerifierTest;
-	/** Anything else of BPF_PROG_LOAD. */
+	/** Anything else of BPF_PROG_LOAD; -1 in fd_array is the descriptor of the program's BTF. */
 	readonly load?: Partial<bpf_prog_load_opts>;
 	/** BTF of the program: the types go into `b`. */
 	readonly btf?: (b: Btf) => VerifierBtf;
@@ -82,12 +86,16 @@ export interface VerifierTest {
 	readonly caps?: readonly number[];
 	/** Only privileged (the type or the map asks for it). */
 	readonly priv_only?: boolean;
+	/** The verdict is another where programs are not JITed. */
+	readonly jit_only?: boolean;
 }
 
 export interface TestVerifierOptions {
 	/** Numbers to run, or null for all. */
 	readonly only: ReadonlySet<number> | null;
 	readonly verbose: boolean;
+	/** Whether the kernel has a JIT: without, tests that need one are skipped. */
+	readonly jit: boolean;
 	readonly out: (text: string) => void;
 }
 
@@ -110,7 +118,7 @@ interface Outcome {
 function createMap(lib: Libbpf, m: VerifierMap): number {
 	const inner = m.inner ? createMap(lib, m.inner) : 0;
 	if (inner < 0) return inner;
-	const opts = { map_flags: m.flags ?? 0, inner_map_fd: inner };
+	const opts = { map_flags: m.flags ?? 0, inner_map_fd: inner, map_extra: m.extra ?? 0n };
 	const fd = bpf_map_create(lib, m.type, "test_map", m.key, m.value, m.max, opts);
 	if (inner) lib.sys.close(inner);
 	if (fd < 0) return fd;
@@ -159,8 +167,10 @@ function attachTo(lib: Libbpf, test: VerifierTest, target: number): Partial<bpf_
 			attach_prog_fd: target,
 			attach_btf_id: test.attach ? libbpf_find_prog_btf_id(lib, test.attach, target) : 0,
 		};
-	if (test.attach)
-		return { attach_btf_id: libbpf_find_vmlinux_btf_id(lib, test.attach, test.expected_attach_type ?? 0) };
+	if (test.attach) {
+		const name = test.attach.replace(/^__sys_/, lib.sys.arch === "arm64" ? "__arm64_sys_" : "__x64_sys_");
+		return { attach_btf_id: libbpf_find_vmlinux_btf_id(lib, name, test.expected_attach_type ?? 0) };
+	}
 	const btf = test.attach_id ? btf__load_vmlinux_btf(lib) : 0;
 	return test.attach_id && typeof btf !== "number" ? { attach_btf_id: test.attach_id(btf) } : {};
 }
@@ -215,6 +225,9 @@ function loadTest(sys: Sys, test: VerifierTest, run: boolean, keep = false): Out
 			...attach,
 			...btf,
 			...test.load,
+			...(test.load?.fd_array && {
+				fd_array: test.load.fd_array.map((fd) => (fd === -1 ? (btf.prog_btf_fd ?? -1) : fd)),
+			}),
 		},
 	);
 	const raw = sys.load(log_buf, LOG_SIZE);
@@ -273,6 +286,7 @@ export async function testVerifier(
 	const { out } = options;
 	let passed = 0;
 	let failed = 0;
+	let skipped = 0;
 	for (const [i, test] of tests.entries()) {
 		if (options.only && !options.only.has(i)) continue;
 		for (const unpriv of test.priv_only ? [false] : [true, false]) {
@@ -282,6 +296,11 @@ export async function testVerifier(
 			const why = checkTest(sys, test, unpriv);
 			await kernel.endProcess(sys);
 			const leaks = await kernel.leaks();
+			if (why !== null && !options.jit && (test.jit_only || /JITed|JIT is required/.test(why))) {
+				skipped++;
+				out(`#${i}/${unpriv ? "u" : "p"} ${test.descr} SKIP (needs the JIT)\n`);
+				continue;
+			}
 			const ok = why === null && leaks.length === 0;
 			if (ok) passed++;
 			else failed++;
@@ -291,6 +310,6 @@ export async function testVerifier(
 			if (!ok || options.verbose) for (const line of kernel.dmesg()) out(`[kernel] ${line}\n`);
 		}
 	}
-	out(`Summary: ${passed} PASSED, 0 SKIPPED, ${failed} FAILED\n`);
+	out(`Summary: ${passed} PASSED, ${skipped} SKIPPED, ${failed} FAILED\n`);
 	return failed ? 1 : 0;
 }
