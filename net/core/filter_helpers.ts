@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Bodies of further packet helpers (net/core/filter.c): checksums, hashes, sizes of packets, sockets and routes.
- * There are no sockets besides the one that a test run gives its packet, and no device but the loopback one.
+ * Bodies of further packet helpers (net/core/filter.c): checksums, hashes, sizes of packets, and routes,
+ * of which there are none: the loopback device is the only one.
  */
 import {
 	EACCES,
@@ -19,18 +19,15 @@ import {
 	BPF_F_PSEUDO_HDR,
 } from "../../include/uapi/linux/bpf.ts";
 import type { KernelImpl } from "../../kernel/kernel_impl.ts";
-import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
+import { u64_to_addr } from "../../lib/addr.ts";
 import { jhash } from "../../lib/jhash.ts";
-import { GuestStruct, shinfo_size, sk_buff } from "./skb.ts";
+import { shinfo_size, sk_buff } from "./skb.ts";
 
 const CHECKSUM_NONE = 0;
 const CHECKSUM_UNNECESSARY = 1;
 const CHECKSUM_COMPLETE = 2;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
-const TCP_TIME_WAIT = 6;
-const TCP_LISTEN = 10;
-const TCP_NEW_SYN_RECV = 12;
 const BPF_F_HDR_FIELD_MASK = 0xfn;
 const BPF_FIB_LOOKUP_MASK = 0x3fn;
 const BPF_FIB_LKUP_RET_FWD_DISABLED = 5n;
@@ -131,7 +128,6 @@ function flow_hash(k: KernelImpl, skb: sk_buff): number {
 export function register_filter_helpers(k: KernelImpl): void {
 	register_checksums(k);
 	register_sizes(k);
-	register_sockets(k);
 }
 
 function register_checksums(k: KernelImpl): void {
@@ -327,56 +323,4 @@ function register_sizes(k: KernelImpl): void {
 	};
 	bodies.set("bpf_skb_fib_lookup", fib_lookup);
 	bodies.set("bpf_xdp_fib_lookup", fib_lookup);
-	// no cgroups of the network's own, no routes with realms
-	bodies.set("bpf_get_cgroup_classid", () => 0n);
-	bodies.set("bpf_get_cgroup_classid_curr", () => 0n);
-	bodies.set("bpf_skb_cgroup_classid", () => 0n);
-	bodies.set("bpf_get_route_realm", () => 0n);
-}
-
-function register_sockets(k: KernelImpl): void {
-	const { bodies } = k.bpf;
-	const sock = (sk: bigint): GuestStruct => new GuestStruct(k, "sock", u64_to_addr(sk));
-	const state = (sk: bigint): number => sock(sk).u8("__sk_common.skc_state");
-	const fullsock = (sk: bigint): boolean =>
-		sk !== 0n && ![TCP_TIME_WAIT, TCP_NEW_SYN_RECV].includes(state(sk));
-	const protocol = (sk: bigint): number => (sock(sk).has("sk_protocol") ? sock(sk).u16("sk_protocol") : 0);
-	bodies.set("bpf_sk_fullsock", (_c, sk) => (fullsock(sk) ? sk : 0n));
-	bodies.set("bpf_tcp_sock", (_c, sk) => (fullsock(sk) && protocol(sk) === IPPROTO_TCP ? sk : 0n));
-	// SOCK_RCU_FREE is set for sockets that are bound, and none is
-	bodies.set("bpf_get_listener_sock", (_c, sk) => {
-		if (state(sk) === TCP_LISTEN) k.bpf.not_ported("listening sockets");
-		return 0n;
-	});
-	for (const [type, family, proto] of [
-		["tcp", 2, IPPROTO_TCP],
-		["tcp6", 10, IPPROTO_TCP],
-		["udp6", 10, IPPROTO_UDP],
-	] as const)
-		bodies.set(`bpf_skc_to_${type}_sock`, (_c, sk) => {
-			if (!sk || !fullsock(sk) || protocol(sk) !== proto) return 0n;
-			return type === "tcp" || sock(sk).u16("__sk_common.skc_family") === family ? sk : 0n;
-		});
-	for (const type of ["tcp_timewait", "tcp_request", "unix", "mptcp"])
-		bodies.set(`bpf_skc_to_${type}_sock`, () => 0n);
-	// what nobody has bound nobody finds
-	for (const where of ["", "_tc", "_xdp", "_sock_addr"])
-		for (const what of ["skc_lookup_tcp", "sk_lookup_tcp", "sk_lookup_udp"])
-			bodies.set(`bpf${where}_${what}`, () => 0n);
-	bodies.set("bpf_sk_release", () => 0n);
-	let last_cookie = 0n;
-	const cookie = (sk: bigint): bigint => {
-		if (!sk || !sock(sk).has("__sk_common.skc_cookie")) return 0n;
-		if (!sock(sk).u64("__sk_common.skc_cookie")) sock(sk).set64("__sk_common.skc_cookie", ++last_cookie);
-		return sock(sk).u64("__sk_common.skc_cookie");
-	};
-	const sk_of = (skb: bigint): bigint => addr_to_u64(new sk_buff(k, u64_to_addr(skb)).ptr("sk"));
-	bodies.set("bpf_get_socket_cookie", (_c, skb) => cookie(sk_of(skb)));
-	bodies.set("bpf_get_socket_cookie_sock", (_c, sk) => cookie(sk));
-	bodies.set("bpf_get_socket_ptr_cookie", (_c, sk) => cookie(sk));
-	// the initial namespace
-	for (const what of ["sock", "sock_addr", "sock_ops", "sk_msg"])
-		bodies.set(`bpf_get_netns_cookie_${what}`, () => 1n);
-	// sock_net_uid() of a socket without a file
-	bodies.set("bpf_get_socket_uid", (_c, skb) => (sk_of(skb) ? 0n : 65534n));
 }
