@@ -25,6 +25,10 @@ export function task_image(k: KernelImpl, task: Task): number {
 
 /** The task is gone. */
 export function task_image_free(k: KernelImpl, task: Task): void {
-	if (task.addr) k.kmem.kfree(task.addr);
+	if (task.addr) {
+		// bpf_task_storage_free()
+		k.bpf.local_storage.owner_gone(task.addr);
+		k.kmem.kfree(task.addr);
+	}
 	task.addr = 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The state of kernel/bpf of one kernel: ids, tables, and what the kernel's files keep in statics. */
 import type { Kernel } from "../kernel.ts";
+import { LocalStorages } from "./bpf_local_storage.ts";
 import type { bpf_struct_ops } from "./bpf_struct_ops.ts";
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_field, btf_record, btf_struct_meta, kmodule } from "./btf_types.ts";
@@ -100,6 +101,8 @@ export class BpfState implements BpfSubsystem {
 	foreign_map_addr: ((name: string, ordinal: number) => bigint | undefined) | null = null;
 	/** Maps created so far: the ordinal for the function above. */
 	maps_created = 0;
+	/** Elements of task, socket, inode and cgroup storage */
+	readonly local_storage = new LocalStorages();
 	/** bpf_timer and bpf_wq objects by address, and the timer whose callback runs. */
 	readonly asyncs: Map<number, bpf_async_cb> = new Map();
 	hrtimer_running: bpf_async_cb | null = null;

@@ -36,6 +36,13 @@ import { BTF_KIND_INT, BTF_KIND_STRUCT } from "../../include/uapi/linux/btf.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
 import { array_map_alloc_check } from "./arraymap.ts";
+import {
+	bpf_local_storage_map_free,
+	type owner_kind,
+	storage_delete_elem,
+	storage_lookup_elem,
+	storage_update_elem,
+} from "./bpf_local_storage.ts";
 import { bpf_struct_ops_find_value } from "./bpf_struct_ops.ts";
 import type { bpf_insn, bpf_map } from "./bpf_types.ts";
 import {
@@ -361,9 +368,13 @@ function bpf_local_storage_map_alloc_check(_kernel: Kernel, attr: bpf_attr): num
 	return attr.value_size > BPF_LOCAL_STORAGE_MAX_VALUE_SIZE ? -E2BIG : 0;
 }
 
-function local_storage(names: { lookup: string; update: string; del: string }): map_ops {
+function local_storage(owner: owner_kind, names: { lookup: string; update: string; del: string }): map_ops {
 	return {
 		...elements(names),
+		map_lookup_elem: (m, key) => storage_lookup_elem(owner, m, key),
+		map_update_elem: (m, key, value, flags) => storage_update_elem(owner, m, key, value, flags),
+		map_delete_elem: (m, key) => storage_delete_elem(owner, m, key),
+		map_free: (m) => bpf_local_storage_map_free(m, free_plain),
 		map_meta_equal: bpf_map_meta_equal,
 		map_alloc_check: bpf_local_storage_map_alloc_check,
 		map_alloc: alloc("bpf_local_storage_map"),
@@ -373,22 +384,22 @@ function local_storage(names: { lookup: string; update: string; del: string }): 
 	};
 }
 
-export const cgrp_storage_map_ops: map_ops = local_storage({
+export const cgrp_storage_map_ops: map_ops = local_storage("cgrp", {
 	lookup: "bpf_cgrp_storage_lookup_elem",
 	update: "bpf_cgrp_storage_update_elem",
 	del: "bpf_cgrp_storage_delete_elem",
 });
-export const task_storage_map_ops: map_ops = local_storage({
+export const task_storage_map_ops: map_ops = local_storage("task", {
 	lookup: "bpf_pid_task_storage_lookup_elem",
 	update: "bpf_pid_task_storage_update_elem",
 	del: "bpf_pid_task_storage_delete_elem",
 });
-export const inode_storage_map_ops: map_ops = local_storage({
+export const inode_storage_map_ops: map_ops = local_storage("inode", {
 	lookup: "bpf_fd_inode_storage_lookup_elem",
 	update: "bpf_fd_inode_storage_update_elem",
 	del: "bpf_fd_inode_storage_delete_elem",
 });
-export const sk_storage_map_ops: map_ops = local_storage({
+export const sk_storage_map_ops: map_ops = local_storage("sk", {
 	lookup: "bpf_fd_sk_storage_lookup_elem",
 	update: "bpf_fd_sk_storage_update_elem",
 	del: "bpf_fd_sk_storage_delete_elem",

@@ -469,7 +469,10 @@ function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 			kmem.kfree(skb.head);
 			kmem.kfree(skb.addr);
 		}
-		if (sk_addr) kmem.kfree(sk_addr);
+		if (sk_addr) {
+			k.bpf.local_storage.owner_gone(sk_addr);
+			kmem.kfree(sk_addr);
+		}
 		return ret;
 	};
 	if (!skb || !sk_addr) return free(-ENOMEM);
