@@ -44,7 +44,7 @@ const re = new RegExp(only ?? "");
 
 function folders(dir: string): string[] {
 	const names = readdirSync(dir);
-	if (names.some((n) => n.endsWith(".jsonl"))) return [dir];
+	if (names.includes("kallsyms")) return [dir];
 	return names
 		.map((n) => join(dir, n))
 		.filter((p) => statSync(p).isDirectory())
@@ -55,7 +55,7 @@ const causes = new Map<string, string[]>();
 let good = 0;
 let total = 0;
 for (const dir of folders(records)) {
-	const sys = FakeSys.ofRecords(dir);
+	const sys = FakeSys.ofRecords(dir, /arm64/.test(dir) ? "arm64" : "x86_64");
 	let said = "";
 	const lib = new Libbpf(sys, {
 		known_kernel: true,

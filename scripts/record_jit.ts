@@ -4,6 +4,7 @@
  * what the code loads by address (maps, per-CPU data) is loaded from where that kernel had it, as read off
  * the record's image. The result must then be its image byte for byte.
  */
+import { Arm64Jit } from "../arch/arm64/net/bpf_jit_comp.ts";
 import type { ImageAlloc, Jit, JitImage, JitInsn, JitProgram } from "../arch/jit.ts";
 import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
 import { type JitMemory, ProgramJit } from "../kernel/bpf/arch_jit.ts";
@@ -11,6 +12,7 @@ import type { bpf_prog } from "../kernel/bpf/bpf_types.ts";
 import { koffsetof } from "../kernel/bpf/layout.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
+import { Arm64RecordCompiler } from "./record_jit_arm64.ts";
 
 const LDIMM64 = 0x18;
 const CALL = 0x85;
@@ -22,7 +24,7 @@ const PSEUDO_CALL = 1;
 const PSEUDO_FUNC = 4;
 const KERNEL = 0xff00_0000_0000_0000n;
 
-interface RecordImage {
+export interface RecordImage {
 	addr: bigint;
 	code: Buffer;
 }
@@ -52,8 +54,16 @@ function hidden_address(load: RecordLoad): bigint | undefined {
 }
 
 /** Addresses that only stand in for ones that kallsyms does not have (functions and data of modules). */
-export const STAND_IN = 0xffffffffc0800000n;
-const STAND_IN_END = 0xffffffffc1000000n;
+export interface StandIns {
+	readonly from: bigint;
+	readonly to: bigint;
+}
+
+export const STAND_INS: Readonly<Record<"x86_64" | "arm64", StandIns>> = {
+	x86_64: { from: 0xffffffffc0800000n, to: 0xffffffffc1000000n },
+	// as far from programs as modules are: too far for a plain branch
+	arm64: { from: 0xffff800079800000n, to: 0xffff80007a000000n },
+};
 
 /** mov r12, imm64 */
 const MOV_R12 = Buffer.from([0x49, 0xbc]);
@@ -116,7 +126,8 @@ class RecordCompiler implements Jit {
 			const lo = insns[i]!;
 			if (lo.code === CALL && lo.src_reg !== PSEUDO_CALL) {
 				const ours = this.call_base + BigInt(lo.imm);
-				if (ours < STAND_IN || ours >= STAND_IN_END) continue;
+				const { from, to } = STAND_INS.x86_64;
+				if (ours < from || ours >= to) continue;
 				const end = image.addrs[i + 1]!;
 				const theirs = image.addr + BigInt(end) + BigInt(code.readInt32LE(Math.max(0, end - 4)));
 				if (!this.learned.has(ours)) this.learned.set(ours, theirs);
@@ -145,6 +156,10 @@ class RecordCompiler implements Jit {
 		return changed ? out : null;
 	}
 
+	forget(): void {
+		this.learned.clear();
+	}
+
 	/** Jumps to other programs, which have addresses of their own there: read off the record's image too. */
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null {
 		if (target === null) return this.jit.patch(ip, null, call);
@@ -161,7 +176,10 @@ class RecordCompiler implements Jit {
 /** Image memory that is nowhere but here. */
 class RecordMemory implements JitMemory {
 	private readonly images = new Map<bigint, Uint8Array>();
-	private next = 0xffffffffc0000000n;
+	private next: bigint;
+	constructor(next: bigint) {
+		this.next = next;
+	}
 	load: RecordLoad | null = null;
 	/** Name of the program that was asked for; others in the same object are none of the record's. */
 	name = "";
@@ -204,8 +222,8 @@ class RecordMemory implements JitMemory {
 }
 
 export class RecordJit {
-	private readonly compiler: RecordCompiler;
-	private readonly memory = new RecordMemory();
+	private readonly compiler: RecordCompiler | Arm64RecordCompiler;
+	private readonly memory: RecordMemory;
 	readonly jit: ProgramJit;
 
 	constructor(kernel: KernelImpl) {
@@ -215,10 +233,17 @@ export class RecordJit {
 			kconfig: (name: string) => /^[ym]$/.test(kernel.config.kconfig.get(`CONFIG_${name}`) ?? ""),
 			printk: (line: string) => kernel.printk(line),
 		};
-		this.compiler = new RecordCompiler(
-			new X86Jit(facts, kernel.config.x86),
-			kernel.symbols.addr("__bpf_call_base") ?? 0n,
-		);
+		const base = kernel.symbols.addr("__bpf_call_base") ?? 0n;
+		const { arch } = kernel.config;
+		this.memory = new RecordMemory(STAND_INS[arch].from - 0x800000n);
+		this.compiler =
+			arch === "arm64"
+				? new Arm64RecordCompiler(
+						new Arm64Jit(facts, { ...kernel.config.arm64, vhe: false }),
+						base,
+						STAND_INS.arm64,
+					)
+				: new RecordCompiler(new X86Jit(facts, kernel.config.x86), base);
 		this.jit = new ProgramJit(this.compiler, this.memory);
 	}
 
@@ -232,6 +257,6 @@ export class RecordJit {
 		this.memory.load = load;
 		this.memory.name = name.slice(0, 15);
 		this.compiler.images = record_images(load);
-		this.compiler.learned.clear();
+		this.compiler.forget();
 	}
 }

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Sys } from "../include/sys.ts";
 import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
-import type { ArchJit } from "../kernel/bpf/jit.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
 import { compare_moved } from "../tools/upstream/compare.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
-import { RecordJit, STAND_IN } from "./record_jit.ts";
+import { RecordJit, STAND_INS } from "./record_jit.ts";
+import { compare_moved_arm64 } from "./record_jit_arm64.ts";
 
 /**
  * Data of the records' kernels, which their kallsyms leave out: read off images and rewritten
@@ -85,17 +85,6 @@ function functions_of(btf: Uint8Array): string[] {
 	return text.split("\0").filter((s) => /^[A-Za-z_]\w*$/.test(s));
 }
 
-/** Stands in for a JIT that is not there: programs count as compiled, without code. */
-const no_jit: ArchJit = {
-	bpf_int_jit_compile(prog) {
-		prog.jited = true;
-		prog.bpf_func = 0xffffffffa0000000n;
-		prog.jited_len = 1;
-		prog.image = new Uint8Array(1);
-		return prog;
-	},
-};
-
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** The image, function by function, and the line table. */
@@ -159,7 +148,7 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	const kallsyms = readFileSync(join(dir, "kallsyms"));
 	const symbols = new Kallsyms(kallsyms.toString("latin1"));
 	for (const [name, addr] of DATA[arch]) symbols.define(name, addr);
-	let stand_in = STAND_IN;
+	let stand_in = STAND_INS[arch].from;
 	for (const data of Object.values(moduleBtfs)) {
 		for (const name of functions_of(data)) {
 			symbols.define(name, stand_in);
@@ -194,12 +183,12 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	kernel.pseudo_files.set("/proc/kallsyms", () => new Uint8Array(kallsyms));
 	const gz = new Uint8Array(gzipSync(kconfig));
 	kernel.pseudo_files.set("/proc/config.gz", () => gz);
-	const jit = arch === "x86_64" ? new RecordJit(kernel) : null;
-	kernel.bpf.jit = jit ? jit.jit : no_jit;
+	const jit = new RecordJit(kernel);
+	kernel.bpf.jit = jit.jit;
 	const sys = with_stdio(mirror.newProcess());
 	const bpf = sys.bpf.bind(sys);
 	sys.bpf = (cmd, attr, size) => {
-		if (cmd === BPF_PROG_LOAD && jit) {
+		if (cmd === BPF_PROG_LOAD) {
 			const name = sys.load(attr + 48, 16);
 			jit.begin(Buffer.from(name.subarray(0, name.indexOf(0))).toString("latin1"));
 		}
@@ -208,16 +197,17 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	return {
 		sys,
 		broken: false,
-		prepare: (load, prog) => jit?.prepare(load, prog),
+		prepare: (load, prog) => jit.prepare(load, prog),
 		is_stand_in: (imm) => {
 			const addr = (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm);
-			return addr >= STAND_IN && addr < stand_in;
+			return addr >= STAND_INS[arch].from && addr < stand_in;
 		},
 		compare_jited: (info, load) => {
-			if (!jit) return "no JIT";
-			return load.jited_ksyms
-				? compare_jited(info, load)
-				: compare_moved(info.jited_prog_insns, Buffer.from(load.jited!, "hex"), info.jited_func_lens);
+			if (load.jited_ksyms) return compare_jited(info, load);
+			const theirs = Buffer.from(load.jited!, "hex");
+			return arch === "arm64"
+				? compare_moved_arm64(info.jited_prog_insns, theirs)
+				: compare_moved(info.jited_prog_insns, theirs, info.jited_func_lens);
 		},
 	};
 }
