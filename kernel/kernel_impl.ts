@@ -121,7 +121,7 @@ export class KernelImpl implements Kernel {
 	private in_work = false;
 	private idle_scheduled = false;
 	/** The loopback device and its receive queue, once a packet was made. */
-	net: { dev: number; rxq: number } | null = null;
+	net: { dev: number; rxq: number; init_net: number } | null = null;
 	/** Files under /sys and /proc that user space may read. */
 	readonly pseudo_files: Map<string, () => Uint8Array> = new Map();
 	/** Also print the kernel log to stderr. */

@@ -14,6 +14,7 @@ import {
 	BPF_EXIST,
 	BPF_F_LOCK,
 	BPF_LOCAL_STORAGE_GET_F_CREATE,
+	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
 	BPF_NOEXIST,
 } from "../../include/uapi/linux/bpf.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
@@ -249,4 +250,11 @@ export function register_local_storage(k: KernelImpl): void {
 			!sk || !sk_fullsock(sk) ? BigInt(-EINVAL) : del(m, p(sk)),
 		);
 	}
+	// kernel/bpf/cgroup.c: what the run at hand brought with it
+	bodies.set("bpf_get_local_storage", (_c, m) => {
+		const [shared, percpu] = k.bpf.cgroup_storage;
+		return addr_to_u64(
+			k.bpf.map_of(m).map_type === BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE ? k.kmem.this_cpu_ptr(percpu) : shared,
+		);
+	});
 }

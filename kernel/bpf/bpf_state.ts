@@ -101,6 +101,8 @@ export class BpfState implements BpfSubsystem {
 	foreign_map_addr: ((name: string, ordinal: number) => bigint | undefined) | null = null;
 	/** Maps created so far: the ordinal for the function above. */
 	maps_created = 0;
+	/** current->bpf_ctx's cgroup storage: shared, and the per-CPU pointer; 0: none */
+	cgroup_storage: readonly [number, number] = [0, 0];
 	/** Elements of task, socket, inode and cgroup storage */
 	readonly local_storage = new LocalStorages();
 	/** bpf_timer and bpf_wq objects by address, and the timer whose callback runs. */

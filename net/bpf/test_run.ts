@@ -16,6 +16,7 @@ import { ATTR_OFF, type bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { bpf_check_uarg_tail_zero } from "../../kernel/bpf/attr.ts";
 import type { bpf_prog } from "../../kernel/bpf/bpf_types.ts";
 import { koffsetof, ksizeof, member_size } from "../../kernel/bpf/layout.ts";
+import { check_and_init_map_value, round_up } from "../../kernel/bpf/map.ts";
 import { bpf_prog_run } from "../../kernel/bpf/prog.ts";
 import { USER_BPFPTR, u64_to_user_ptr } from "../../kernel/bpfptr.ts";
 import { impl, type KernelImpl } from "../../kernel/kernel_impl.ts";
@@ -94,17 +95,40 @@ function failed(ptr: number): boolean {
 	return ptr < 0 && ptr > -4096;
 }
 
+/** kernel/bpf/local_storage.c: bpf_cgroup_storage_alloc, for both types: shared, and a per-CPU pointer; 0 without a map. */
+function bpf_cgroup_storage_alloc(k: KernelImpl, prog: bpf_prog): [number, number] | number {
+	const [shared_map, percpu_map] = prog.aux.cgroup_storage;
+	const shared = shared_map ? k.kmem.kzalloc(shared_map.value_size) : 0;
+	if (shared_map && !shared) return -ENOMEM;
+	if (shared_map) check_and_init_map_value(shared_map, shared);
+	const percpu = percpu_map ? k.kmem.alloc_percpu(round_up(percpu_map.value_size, 8), 8) : 0;
+	if (!percpu_map || percpu) return [shared, percpu];
+	if (shared) k.kmem.kfree(shared);
+	return -ENOMEM;
+}
+
 /** net/bpf/test_run.c: bpf_test_run: `repeat` times; the duration is the mean of the virtual time it took. */
-function bpf_test_run(prog: bpf_prog, ctx: number, repeat: number): { retval: number; duration: number } {
+function bpf_test_run(
+	prog: bpf_prog,
+	ctx: number,
+	repeat: number,
+): { retval: number; duration: number } | number {
 	const k = impl(prog.kernel);
 	const n = repeat || 1;
 	let retval = 0;
+	const storage = bpf_cgroup_storage_alloc(k, prog);
+	if (typeof storage === "number") return storage;
+	const outer = k.bpf.cgroup_storage;
+	k.bpf.cgroup_storage = storage;
 	k.rcu.read_lock();
 	const begin = k.time.now;
 	try {
 		for (let i = 0; i < n; i++) retval = Number(bpf_prog_run(prog, ctx) & 0xffffffffn);
 	} finally {
 		k.rcu.read_unlock();
+		k.bpf.cgroup_storage = outer;
+		if (storage[0]) k.kmem.kfree(storage[0]);
+		if (storage[1]) k.kmem.free_percpu(storage[1]);
 	}
 	return { retval, duration: Number((k.time.now - begin) / BigInt(n)) };
 }
@@ -243,7 +267,9 @@ function bpf_prog_test_run_raw_tp(prog: bpf_prog, attr: bpf_attr, uattr: number)
 			if (cpu < 0 || cpu >= k.config.cpus) return -ENXIO;
 			k.cpu = cpu;
 		}
-		const { retval } = bpf_test_run(prog, ctx, 1);
+		const run = bpf_test_run(prog, ctx, 1);
+		if (typeof run === "number") return run;
+		const { retval } = run;
 		return k.put_user32(uattr + ATTR_OFF.test_retval, retval) ? 0 : -EFAULT;
 	} finally {
 		k.cpu = before;
@@ -518,7 +544,9 @@ function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	if (!is_direct_pkt_access && prog.type === U.BPF_PROG_TYPE_CGROUP_SKB) skb.compute_data_pointers();
 	let run: { retval: number; duration: number };
 	try {
-		run = bpf_test_run(prog, skb.addr, attr.test_repeat);
+		const done = bpf_test_run(prog, skb.addr, attr.test_repeat);
+		if (typeof done === "number") return free(done);
+		run = done;
 	} catch (e) {
 		free(0);
 		throw e;
@@ -626,7 +654,9 @@ function bpf_prog_test_run_xdp(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	if (nr_frags) xdp.set32("flags", xdp.u32("flags") | 1);
 	let run: { retval: number; duration: number };
 	try {
-		run = bpf_test_run(prog, xdp.addr, attr.test_repeat);
+		const done = bpf_test_run(prog, xdp.addr, attr.test_repeat);
+		if (typeof done === "number") return free(done);
+		run = done;
 	} catch (e) {
 		free(0);
 		throw e;

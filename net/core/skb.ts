@@ -188,11 +188,18 @@ export function loopback_dev(k: KernelImpl): { dev: number; rxq: number } {
 	if (d.has("ifindex")) d.set32("ifindex", 1);
 	if (d.has("mtu")) d.set32("mtu", 65536);
 	if (d.has("name")) k.kmem.write(d.at("name"), Uint8Array.of(0x6c, 0x6f, 0));
+	// init_net, the first namespace that got a number of /proc
+	let init_net = 0;
+	if (d.has("nd_net.net") && try_offsetof(k, "net", "ns.inum") >= 0) {
+		init_net = k.kmem.kzalloc(ksizeof(k, "net"));
+		new GuestStruct(k, "net", init_net).set32("ns.inum", 0xf0000000);
+		d.setptr("nd_net.net", init_net);
+	}
 	const rxq = k.kmem.kzalloc(ksizeof(k, "xdp_rxq_info"));
 	const r = new GuestStruct(k, "xdp_rxq_info", rxq);
 	r.setptr("dev", dev);
 	if (r.has("frag_size")) r.set32("frag_size", 4096);
-	k.net = { dev, rxq };
+	k.net = { dev, rxq, init_net };
 	return k.net;
 }
 
@@ -201,6 +208,7 @@ export function net_release(k: KernelImpl): void {
 	if (!k.net) return;
 	k.kmem.kfree(k.net.dev);
 	k.kmem.kfree(k.net.rxq);
+	if (k.net.init_net) k.kmem.kfree(k.net.init_net);
 	k.net = null;
 }
 
