@@ -60,7 +60,7 @@ class Victim {
 			expect(bpf_object__load(obj), name).toBe(0);
 			bpf_object__attach(obj);
 			prog = obj.programs[0]!.fd;
-			map = obj.maps.find((m) => m.fd >= 0)?.fd ?? map;
+			if (name === "test_maps") map = obj.maps.find((m) => m.def.key_size === 4)!.fd;
 		}
 		this.mem = this.sys.mmap(0, 0x8000, 3, 0x22, -1, 0);
 		this.attr = this.mem + 0x7000;
@@ -73,6 +73,7 @@ class Victim {
 				if (v === "prog") a.wu32(at, prog);
 				else if (v === "map") a.wu32(at, map);
 				else if (v === "data") a.wu64(at, data);
+				else if (v === "id") a.wu32(at, this.first_id(cmd));
 				else a.wu32(at, v);
 			}
 			this.keep(cmd, a.bytes);
@@ -86,6 +87,18 @@ class Victim {
 		}
 		this.fds = top + 1;
 	}
+	/** The id that BPF_*_GET_NEXT_ID gives first for the objects of BPF_*_GET_FD_BY_ID. */
+	private first_id(cmd: number): number {
+		const next: Record<number, number> = {
+			[U.BPF_PROG_GET_FD_BY_ID]: U.BPF_PROG_GET_NEXT_ID,
+			[U.BPF_MAP_GET_FD_BY_ID]: U.BPF_MAP_GET_NEXT_ID,
+			[U.BPF_BTF_GET_FD_BY_ID]: U.BPF_BTF_GET_NEXT_ID,
+			[U.BPF_LINK_GET_FD_BY_ID]: U.BPF_LINK_GET_NEXT_ID,
+		};
+		this.sys.store(this.attr, new Uint8Array(12));
+		expect(this.sys.bpf(next[cmd]!, this.attr, 12)).toBe(0);
+		return this.sys.load32(this.attr + 4);
+	}
 	private keep(cmd: number, bytes: Uint8Array): void {
 		const list = this.good.get(cmd) ?? [];
 		if (list.length < 64) list.push(bytes);
@@ -93,9 +106,9 @@ class Victim {
 	}
 }
 
-/** Fields of attributes by offset, for every command: descriptors, `data` (an address), numbers. */
+/** Fields of attributes by offset, for every command: descriptors, `data` (an address), `id` (of what the command is about), numbers. */
 const COMMAND_ATTRS: Readonly<
-	Record<number, readonly (readonly [number, number | "prog" | "map" | "data"])[]>
+	Record<number, readonly (readonly [number, number | "prog" | "map" | "data" | "id"])[]>
 > = {
 	[U.BPF_MAP_LOOKUP_ELEM]: [
 		[0, "map"],
@@ -131,8 +144,8 @@ const COMMAND_ATTRS: Readonly<
 		[32, 1],
 	],
 	[U.BPF_PROG_GET_NEXT_ID]: [],
-	[U.BPF_PROG_GET_FD_BY_ID]: [[0, 1]],
-	[U.BPF_MAP_GET_FD_BY_ID]: [[0, 1]],
+	[U.BPF_PROG_GET_FD_BY_ID]: [[0, "id"]],
+	[U.BPF_MAP_GET_FD_BY_ID]: [[0, "id"]],
 	[U.BPF_OBJ_GET_INFO_BY_FD]: [
 		[0, "prog"],
 		[4, 232],
@@ -143,7 +156,7 @@ const COMMAND_ATTRS: Readonly<
 		[16, "data"],
 	],
 	[U.BPF_RAW_TRACEPOINT_OPEN]: [[8, "prog"]],
-	[U.BPF_BTF_GET_FD_BY_ID]: [[0, 1]],
+	[U.BPF_BTF_GET_FD_BY_ID]: [[0, "id"]],
 	[U.BPF_TASK_FD_QUERY]: [
 		[0, 1],
 		[4, 4],
@@ -186,7 +199,7 @@ const COMMAND_ATTRS: Readonly<
 		[8, 24],
 	],
 	[U.BPF_LINK_UPDATE]: [[4, "prog"]],
-	[U.BPF_LINK_GET_FD_BY_ID]: [[0, 1]],
+	[U.BPF_LINK_GET_FD_BY_ID]: [[0, "id"]],
 	[U.BPF_ENABLE_STATS]: [],
 	[U.BPF_ITER_CREATE]: [[0, 5]],
 	[U.BPF_LINK_DETACH]: [[0, 5]],
