@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `npm test`: set-up, then every check: format and lint with the import rules, types, unit tests, selftests. */
 import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import pc from "picocolors";
-import { rootDir } from "./paths.ts";
+import { MESSAGES_ENV } from "../lib/message_tap.ts";
+import { cacheDir, rootDir } from "./paths.ts";
 import { setup } from "./setup.ts";
 
 const root = rootDir();
@@ -18,6 +20,9 @@ interface Stage {
 }
 
 const testVerifier = ["scripts/bootstrap.mjs", "scripts/bpf-mirror.ts", "test_verifier"];
+
+/** Where the tests leave what the verifier said. */
+const messages = join(cacheDir(), "messages");
 
 const stages: readonly Stage[] = [
 	{ name: "format and lint, with the import rules", cmd: bin("biome"), args: ["ci", "--error-on-warnings"] },
@@ -43,8 +48,15 @@ const stages: readonly Stage[] = [
 		args: [...testVerifier, "--arch", "arm64"],
 		long: true,
 	},
+	{
+		name: "messages of the verifier",
+		cmd: process.execPath,
+		args: ["scripts/bootstrap.mjs", "scripts/messages.ts", "--from", messages, "--max", "0.25"],
+		long: true,
+	},
 ];
 
+rmSync(messages, { recursive: true, force: true });
 if (!(await setup())) process.exit(1);
 let failed = 0;
 for (const [i, stage] of stages.entries()) {
@@ -55,6 +67,7 @@ for (const [i, stage] of stages.entries()) {
 		stdio: stage.long ? ["ignore", "pipe", "inherit"] : "inherit",
 		encoding: "utf8",
 		maxBuffer: 1 << 30,
+		env: { ...process.env, [MESSAGES_ENV]: messages },
 	});
 	const ok = r.status === 0;
 	if (stage.long) process.stdout.write(ok ? `${r.stdout.trimEnd().split("\n").at(-1)}\n` : r.stdout);

@@ -2,7 +2,7 @@
 /** `bpf-mirror test_verifier`: the tables of raw-instruction tests. */
 import type { CommandModule } from "yargs";
 import { rangeOf, testVerifier } from "../selftests/bpf/test_verifier.ts";
-import { verifierTests } from "../selftests/bpf/verifier/index.ts";
+import { noJitVerifierTests, verifierTests } from "../selftests/bpf/verifier/index.ts";
 import { bootTestKernel, type MirrorArch } from "./mirror.ts";
 
 interface Args {
@@ -48,12 +48,16 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 				boot: { config: { bpf_jit_enable: !args.interpret } },
 			});
 			done(
-				await testVerifier(verifierTests, kernel, {
-					only,
-					verbose: args.verbose,
-					jit: !args.interpret,
-					out: (text) => process.stdout.write(text),
-				}),
+				await testVerifier(
+					args.interpret ? [...verifierTests, ...noJitVerifierTests] : verifierTests,
+					kernel,
+					{
+						only,
+						verbose: args.verbose,
+						jit: !args.interpret,
+						out: (text) => process.stdout.write(text),
+					},
+				),
 			);
 		},
 	};

@@ -204,6 +204,10 @@ function emit(log: bpf_verifier_log, text: string): void {
 /** kernel/bpf/log.c: bpf_verifier_vlog; a message is cut at what the kernel's buffer holds */
 export function bpf_verifier_vlog(log: bpf_verifier_log, text: string): void {
 	log.tap?.(text);
+	put(log, text);
+}
+
+function put(log: bpf_verifier_log, text: string): void {
 	emit(log, text.length >= BPF_VERIFIER_TMP_LOG_SIZE ? text.slice(0, BPF_VERIFIER_TMP_LOG_SIZE - 1) : text);
 }
 
@@ -296,7 +300,8 @@ export function verbose_linfo(env: bpf_verifier_env, insn_off: number, prefix: s
 
 	if (prefix !== null) bpf_verifier_vlog(env.log, prefix);
 	const btf = env.prog.aux.btf!;
-	verbose(env, (btf_name_by_offset(btf, linfo.line_off) ?? "(null)").replace(/^[\t-\r \xa0]+/, ""));
+	// A line of the program's source is no message of the verifier's: past the tap.
+	put(env.log, (btf_name_by_offset(btf, linfo.line_off) ?? "(null)").replace(/^[\t-\r \xa0]+/, ""));
 	const s = btf_name_by_offset(btf, linfo.file_name_off) ?? "(null)";
 	verbose(env, ` @ ${s.slice(s.lastIndexOf("/") + 1)}:${linfo.line_col >>> 10}\n`);
 	env.prev_linfo = linfo;

@@ -7,6 +7,7 @@ import { controlVerifierTests } from "./control.ts";
 import { helperVerifierTests } from "./helpers.ts";
 import { insnVerifierTests } from "./insns.ts";
 import { memoryVerifierTests } from "./memory.ts";
+import { moreVerifierTests } from "./more.ts";
 import { pointerVerifierTests } from "./pointers.ts";
 import { rejectedVerifierTests } from "./rejected.ts";
 
@@ -17,6 +18,9 @@ export const verifierTests: readonly VerifierTest[] = [
 	...controlVerifierTests,
 	...helperVerifierTests,
 	...memoryVerifierTests,
+	...moreVerifierTests,
 	...pointerVerifierTests,
 	...aluVerifierTests,
 ];
+
+export { noJitVerifierTests } from "./more.ts";
