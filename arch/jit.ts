@@ -117,6 +117,8 @@ export interface TrampRequest {
 	/** Address of the trampoline, and how much room there is. */
 	readonly image: bigint;
 	readonly room: number;
+	/** Only the size is asked for (arch_bpf_trampoline_size). */
+	readonly sizing: boolean;
 }
 
 /** A trampoline's code. */
@@ -141,6 +143,11 @@ export interface Jit {
 	compile(prog: JitProgram, alloc: ImageAlloc, prev?: JitImage): JitImage | null;
 	/** Bytes of the jump or call that text poking writes, and how to make them; null when out of range. */
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null;
+	/**
+	 * arm64: distance of the patchable NOP from a program's entry; entries reach far targets through the PLT
+	 * whose target is the image's trailer. Absent: the entry itself is patched, behind an endbr64.
+	 */
+	readonly poke_offset?: number;
 	/** arch_prepare_bpf_trampoline(): the code, or a negative errno; without it, there are no trampolines. */
 	trampoline?(request: TrampRequest): TrampImage | number;
 }

@@ -22,8 +22,8 @@ const TEXT: TextLayout = {
 	data: DATA_START,
 	data_end: DATA_END,
 	stop: WFI,
-	// -fpatchable-function-entry=2
-	hook: [...NOP, ...NOP],
+	// -fpatchable-function-entry=2, the first of which ftrace made `mov x9, lr`
+	hook: [0xe9, 0x03, 0x1e, 0xaa, ...NOP],
 	fill: BRK,
 };
 
@@ -35,6 +35,9 @@ export class Arm64Arch extends BaseArch {
 	constructor(ram: Ram, pages: TablePages, opts: ArchOptions) {
 		super(ram, pages, opts, ARM64_LAYOUT, ARM64_PTE, TEXT);
 		this.no_user = new FourLevelTable(ram, pages, ARM64_PTE, false, null);
+		// where the PLTs of programs lead: mov x10, x30; mov x30, x9; ret x10
+		const dummy_tramp = new Uint32Array([0xaa1e03ea, 0xaa0903fe, 0xd65f0140]);
+		this.text.define_code("dummy_tramp", new Uint8Array(dummy_tramp.buffer));
 	}
 
 	protected make_cpu(id: number): Arm64Cpu {

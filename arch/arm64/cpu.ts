@@ -9,7 +9,14 @@ import { BaseCpu, type Convention, hex } from "../cpu.ts";
 const FP = 29;
 const LR = 30;
 const SP = 31;
-const AAPCS64: Convention = { args: [0, 1, 2, 3, 4, 5], ret: 0, sp: SP, fp: FP, n_regs: 32, stop_size: 4 };
+const AAPCS64: Convention = {
+	args: [0, 1, 2, 3, 4, 5, 6, 7],
+	ret: 0,
+	sp: SP,
+	fp: FP,
+	n_regs: 32,
+	stop_size: 4,
+};
 
 /** exception classes (arch/arm64/include/asm/esr.h) */
 const ESR_EC_UNKNOWN = 0x00;

@@ -5,7 +5,7 @@
  */
 import type { Jit, JitImage, JitPoke, TrampImage } from "../../arch/jit.ts";
 import { BPF_POKE_REASON_TAIL_CALL } from "../../include/linux/bpf.ts";
-import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
+import { EBUSY, EFAULT, EINVAL, ENOMEM, ENOTSUPP, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
 import { IS_ERR } from "../../lib/err.ts";
 import { CAP_SYS_ADMIN, capable } from "../task.ts";
 import type {
@@ -61,6 +61,10 @@ export class ProgramJit implements ArchJit {
 	/** aux->jit_data: images of functions that wait for their callees' addresses. */
 	private readonly jit_data = new WeakMap<bpf_prog, JitImage>();
 	private readonly images = new WeakMap<bpf_prog, JitImage>();
+	/** Entries of programs with a PLT: bytes of code before its target. */
+	private readonly entries = new Map<bigint, number>();
+	/** What a PLT that is not in use leads to. */
+	private dummy_tramp = 0n;
 
 	constructor(jit: Jit, memory: JitMemory) {
 		this.jit = jit;
@@ -133,7 +137,11 @@ export class ProgramJit implements ArchJit {
 			data: 0,
 		}));
 		this.memory.write(image.addr, image.code);
-		if (image.trailer) this.memory.write(image.addr + BigInt(image.code.length), image.trailer);
+		if (image.trailer) {
+			this.memory.write(image.addr + BigInt(image.code.length), image.trailer);
+			this.entries.set(image.addr, image.code.length);
+			this.dummy_tramp = new DataView(image.trailer.buffer).getBigUint64(0, true);
+		}
 		this.memory.set_extable(image.addr, aux.extable);
 		this.bpf_tail_call_direct_fixup(prog);
 		bpf_prog_fill_jited_linfo(prog, image.addrs.subarray(1));
@@ -146,6 +154,7 @@ export class ProgramJit implements ArchJit {
 		this.images.delete(prog);
 		prog.kernel.bpf.embedding?.image_removed(prog);
 		this.jit_data.delete(prog);
+		this.entries.delete(image.addr);
 		this.memory.set_extable(image.addr, []);
 		this.memory.free(image.addr);
 	}
@@ -187,8 +196,41 @@ export class ProgramJit implements ArchJit {
 
 	/** arch/x86/net/bpf_jit_comp.c: bpf_arch_text_poke: behind an endbr64 where there is one. */
 	bpf_arch_text_poke(ip: bigint, type: number, old_addr: bigint | null, new_addr: bigint | null): number {
+		if (this.jit.poke_offset !== undefined)
+			return this.poke_far(ip, type, old_addr, new_addr, this.jit.poke_offset);
 		if (this.memory.read(ip, 4).length < 4) return -EINVAL;
 		return this.poke(this.is_endbr(ip) ? ip + 4n : ip, type, old_addr, new_addr);
+	}
+
+	/** arch/arm64/net/bpf_jit_comp.c: bpf_arch_text_poke: a program's entry, or a place within an image */
+	private poke_far(
+		ip: bigint,
+		type: number,
+		old_addr: bigint | null,
+		new_addr: bigint | null,
+		poke_offset: number,
+	): number {
+		const call = type === BPF_MOD_CALL;
+		const code = this.entries.get(ip);
+		const site = code === undefined ? ip : ip + BigInt(poke_offset);
+		const target = code === undefined ? 0n : ip + BigInt(code);
+		const far = (addr: bigint | null): boolean => addr !== null && this.jit.patch(site, addr, call) === null;
+		if ((far(new_addr) || far(old_addr)) && !target) return -EINVAL;
+		// the code of the PLT stands before its target
+		const through = (addr: bigint | null): bigint | null => (far(addr) ? target - 8n : addr);
+		const old_insn = this.jit.patch(site, through(old_addr), call);
+		const new_insn = this.jit.patch(site, through(new_addr), call);
+		if (!old_insn || !new_insn) return -EFAULT;
+		const plt = far(new_addr) ? new_addr : far(old_addr) ? this.dummy_tramp : null;
+		if (plt !== null) {
+			const word = new Uint8Array(8);
+			new DataView(word.buffer).setBigUint64(0, plt, true);
+			this.memory.write(target, word);
+		}
+		if (Buffer.compare(old_insn, new_insn) === 0) return 0;
+		if (Buffer.compare(this.memory.read(site, 4), old_insn) !== 0) return -EFAULT;
+		this.memory.write(site, new_insn);
+		return 0;
 	}
 
 	arch_alloc_bpf_trampoline(size: number): bigint {
@@ -199,22 +241,22 @@ export class ProgramJit implements ArchJit {
 		this.memory.free(image);
 	}
 
-	private trampoline(t: TrampSpec, image: bigint, room: number): TrampImage | number {
+	private trampoline(t: TrampSpec, image: bigint, room: number, sizing: boolean): TrampImage | number {
 		if (!this.jit.trampoline) return -ENOTSUPP;
-		return this.jit.trampoline({ ...t, image, room, endbr: this.is_endbr(t.func_addr) });
+		return this.jit.trampoline({ ...t, image, room, sizing, endbr: this.is_endbr(t.func_addr) });
 	}
 
 	/** arch/x86/net/bpf_jit_comp.c: arch_bpf_trampoline_size: makes it once, in memory of the same sort */
 	arch_bpf_trampoline_size(t: TrampSpec): number {
 		const image = this.arch_alloc_bpf_trampoline(PAGE_SIZE);
 		if (!image) return -ENOMEM;
-		const made = this.trampoline(t, image, PAGE_SIZE);
+		const made = this.trampoline(t, image, PAGE_SIZE, true);
 		this.arch_free_bpf_trampoline(image);
 		return typeof made === "number" ? made : made.size;
 	}
 
 	arch_prepare_bpf_trampoline(image: bigint, size: number, t: TrampSpec): TrampImage | number {
-		const made = this.trampoline(t, image, size);
+		const made = this.trampoline(t, image, size, false);
 		if (typeof made !== "number") this.memory.write(image, made.code);
 		return made;
 	}

@@ -9,7 +9,7 @@ import type { Kernel } from "../kernel.ts";
 import type { bpf_jit_poke_descriptor, bpf_prog } from "./bpf_types.ts";
 
 /** A trampoline to be made, apart from where it will lie. */
-export type TrampSpec = Omit<TrampRequest, "image" | "room" | "endbr">;
+export type TrampSpec = Omit<TrampRequest, "image" | "room" | "endbr" | "sizing">;
 
 /** What arch/<arch>/net/bpf_jit_comp.ts implements; boot hangs it off kernel.bpf.jit. */
 export interface ArchJit {

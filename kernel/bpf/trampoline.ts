@@ -150,14 +150,15 @@ function text_poke(
 
 /** kernel/bpf/trampoline.c: unregister_fentry */
 function unregister_fentry(tr: bpf_trampoline, old_addr: bigint): number {
-	const ret = text_poke(tr, BPF_MOD_CALL, old_addr, null);
 	const { ftrace } = impl(tr.kernel);
-	if (tr.func.ftrace_managed) ftrace.traced.delete(ftrace.function_at(tr.func.addr)!);
-	return ret;
+	if (!tr.func.ftrace_managed) return text_poke(tr, BPF_MOD_CALL, old_addr, null);
+	ftrace.traced.delete(ftrace.function_at(tr.func.addr)!);
+	return ftrace.set_direct(tr.func.addr, old_addr, null);
 }
 
 /** kernel/bpf/trampoline.c: modify_fentry */
 function modify_fentry(tr: bpf_trampoline, old_addr: bigint, new_addr: bigint): number {
+	if (tr.func.ftrace_managed) return impl(tr.kernel).ftrace.set_direct(tr.func.addr, old_addr, new_addr);
 	return text_poke(tr, BPF_MOD_CALL, old_addr, new_addr);
 }
 
@@ -167,7 +168,7 @@ function register_fentry(tr: bpf_trampoline, new_addr: bigint): number {
 	const name = ftrace.function_at(tr.func.addr);
 	if (name === null) return text_poke(tr, BPF_MOD_CALL, null, new_addr);
 	tr.func.ftrace_managed = true;
-	const ret = text_poke(tr, BPF_MOD_CALL, null, new_addr);
+	const ret = ftrace.set_direct(tr.func.addr, null, new_addr);
 	if (!ret) ftrace.traced.add(name);
 	return ret;
 }

@@ -7,7 +7,7 @@
  * attached to: it would never fire.
  */
 import { Asleep, type Cpu } from "../../arch/arch.ts";
-import { ENOMEM } from "../../include/uapi/asm-generic/errno.ts";
+import { ENOMEM, ENOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import { u64_to_addr } from "../../lib/addr.ts";
 import { alloc_thread_stack, free_thread_stack } from "../../mm/machine.ts";
 import { MmStruct } from "../../mm/mmap.ts";
@@ -37,6 +37,13 @@ const CALLED: ReadonlySet<string> = new Set([
 
 /** Operations of maps that system calls call by their entry, as programs do. */
 const MAP_OPS = /_map_(lookup|update|delete)_elem$/;
+
+const BPF_MOD_CALL = 0;
+
+/** Instructions as bytes. */
+function words(...list: number[]): Uint8Array {
+	return new Uint8Array(Uint32Array.from(list).buffer);
+}
 
 interface Frame {
 	readonly nr_args: number;
@@ -85,6 +92,28 @@ export class Ftrace {
 	/** Give a function the entry that can be patched. */
 	make_traceable(name: string): void {
 		this.kernel.machine!.text.make_traceable(name);
+	}
+
+	/**
+	 * register_ftrace_direct(), modify_ftrace_direct(), unregister_ftrace_direct(): the entry of a function
+	 * calls `to` (null: nothing). On arm64 a trampoline is out of reach of a branch; what ftrace_caller does
+	 * there with the address of a direct call, a stub of the function's own does here.
+	 */
+	set_direct(func: bigint, from: bigint | null, to: bigint | null): number {
+		const { machine, bpf } = this.kernel;
+		if (machine?.arch.name !== "arm64")
+			return bpf.jit?.bpf_arch_text_poke?.(func, BPF_MOD_CALL, from, to) ?? -ENOTSUPP;
+		const va = u64_to_addr(func);
+		const name = `ftrace_direct.${this.function_at(func)}`;
+		// ldr x17, .+8; br x17; the address
+		const stub =
+			machine.text.addr(name) ?? machine.text.define_code(name, words(0x58000051, 0xd61f0220, 0, 0));
+		const at = typeof stub === "bigint" ? u64_to_addr(stub) : stub;
+		if (to !== null) machine.text_poke(at + 8, words(Number(to & 0xffffffffn), Number(to >> 32n)));
+		// bl to the stub, or the NOP
+		const insn = to === null ? 0xd503201f : 0x94000000 | (((at - (va + 4)) / 4) & 0x3ffffff);
+		machine.text_poke(va + 4, words(insn));
+		return 0;
 	}
 
 	/** Kernel code calls a function: at once, or through its entry while something is attached there. */

@@ -169,6 +169,9 @@ export const cbz = (sf: number, rt: number, d: number): number =>
 	u((sf << 31) | (0x34 << 24) | (field(d, 19) << 5) | rt);
 export const cbnz = (sf: number, rt: number, d: number): number =>
 	u((sf << 31) | (0x35 << 24) | (field(d, 19) << 5) | rt);
+/** Address `d` bytes from here. */
+export const adr = (rd: number, d: number): number =>
+	u((0x10 << 24) | ((d & 3) << 29) | (field(d >> 2, 19) << 5) | rd);
 export const br = (rn: number): number => u(0xd61f0000 | (rn << 5));
 export const blr = (rn: number): number => u(0xd63f0000 | (rn << 5));
 export const ret = (rn: number): number => u(0xd65f0000 | (rn << 5));

@@ -67,12 +67,23 @@ import {
 	BPF_XOR,
 } from "../../../include/uapi/linux/bpf_common.ts";
 import { u64_to_addr } from "../../../lib/addr.ts";
-import type { ImageAlloc, Jit, JitExtable, JitImage, JitInsn, JitKernel, JitProgram } from "../../jit.ts";
+import type {
+	ImageAlloc,
+	Jit,
+	JitExtable,
+	JitImage,
+	JitInsn,
+	JitKernel,
+	JitProgram,
+	TrampImage,
+	TrampRequest,
+} from "../../jit.ts";
 import * as A from "../lib/insn.ts";
+import { CodeBuf, JitError, SZ_128M, TMP } from "./code.ts";
+import { arch_prepare_bpf_trampoline } from "./trampoline.ts";
 
 /** A64 registers: of R0 to R10 and of AX, and the JIT's own. */
 const bpf2a64 = [7, 0, 1, 2, 3, 4, 19, 20, 21, 22, 25, 9] as const;
-const TMP = 10;
 const TMP2 = 11;
 const TMP3 = 12;
 const TCCNT_PTR = 26;
@@ -81,7 +92,6 @@ const R0 = 7;
 const BPF_FP = 25;
 const AX = 9;
 
-const SZ_128M = 128 << 20;
 /** sizeof(struct exception_table_entry), and the offset of its `fixup`. */
 const EXTABLE_ENTRY_SIZE = 12;
 const EXTABLE_FIXUP = 4;
@@ -102,9 +112,6 @@ export interface Arm64JitConfig {
 	/** ARM64_HAS_VIRT_HOST_EXTN: per-CPU offsets in TPIDR_EL2. */
 	readonly vhe: boolean;
 }
-
-/** The kernel's JIT gives up on this program. */
-class JitError extends Error {}
 
 interface State {
 	readonly offset: Int32Array;
@@ -217,6 +224,15 @@ export class Arm64Jit implements Jit {
 		};
 	}
 
+	trampoline(request: TrampRequest): TrampImage | number {
+		return arch_prepare_bpf_trampoline(this, request);
+	}
+
+	/** POKE_OFFSET, in bytes: the NOP in a program's prologue that a trampoline takes. */
+	get poke_offset(): number {
+		return this.config.bti ? 8 : 4;
+	}
+
 	/** A branch or a branch with link at an address; a NOP without a target. */
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null {
 		let word = A.NOP;
@@ -232,24 +248,20 @@ export class Arm64Jit implements Jit {
 }
 
 /** struct jit_ctx: one program at work. */
-class Ctx {
+class Ctx extends CodeBuf {
 	readonly offset: Int32Array;
 	readonly extable: JitExtable[] = [];
-	words = new Uint32Array(0);
-	idx = 0;
 	epilogue_offset = 0;
-	write = true;
 	private readonly jit: Arm64Jit;
 	private readonly prog: JitProgram;
 	private readonly extra_pass: boolean;
-	private image = false;
-	private addr = 0;
 	private max_idx = 0;
 	private stack_size = 0;
 	private fp_used = false;
 	private used: number[] = [];
 
 	constructor(jit: Arm64Jit, prog: JitProgram, offset: Int32Array, extra_pass: boolean) {
+		super();
 		this.jit = jit;
 		this.prog = prog;
 		this.offset = offset;
@@ -263,61 +275,6 @@ class Ctx {
 		this.addr = addr;
 		this.max_idx = max_idx;
 		this.idx = 0;
-	}
-
-	private emit(word: number): void {
-		if (this.image && this.write) this.words[this.idx] = word;
-		this.idx++;
-	}
-
-	/** emit_a64_mov_i() */
-	private mov_i(sf: number, reg: number, val: number): void {
-		const hi = (val >>> 16) & 0xffff;
-		const lo = val & 0xffff;
-		if (hi & 0x8000) {
-			if (hi === 0xffff) this.emit(A.movn(sf, reg, ~lo, 0));
-			else {
-				this.emit(A.movn(sf, reg, ~hi, 16));
-				if (lo !== 0xffff) this.emit(A.movk(sf, reg, lo, 0));
-			}
-		} else {
-			this.emit(A.movz(sf, reg, lo, 0));
-			if (hi) this.emit(A.movk(sf, reg, hi, 16));
-		}
-	}
-
-	/** emit_a64_mov_i64(): by movz or movn, whichever leaves fewer halves to set. */
-	private mov_i64(reg: number, val: bigint): void {
-		if (val >> 32n === 0n) {
-			this.mov_i(0, reg, Number(val) | 0);
-			return;
-		}
-		const half = (v: bigint, shift: number) => Number((v >> BigInt(shift)) & 0xffffn);
-		const blocks = (skip: number) => [0, 16, 32, 48].filter((s) => half(val, s) !== skip).length;
-		const inverse = blocks(0xffff) < blocks(0);
-		const first = inverse ? BigInt.asUintN(64, ~val) : val;
-		const top = first === 0n ? 0 : first.toString(2).length - 1;
-		let shift = Math.max(top & ~15, 0);
-		if (inverse) this.emit(A.movn(1, reg, half(first, shift), shift));
-		else this.emit(A.movz(1, reg, half(val, shift), shift));
-		for (shift -= 16; shift >= 0; shift -= 16)
-			if (half(val, shift) !== (inverse ? 0xffff : 0)) this.emit(A.movk(1, reg, half(val, shift), shift));
-	}
-
-	/** emit_addr_mov_i64(): an address in three instructions whatever it is; its upper 16 bits are ones. */
-	private addr_mov_i64(reg: number, val: bigint): void {
-		this.emit(A.movn(1, reg, Number(~val & 0xffffn), 0));
-		for (const shift of [16, 32]) this.emit(A.movk(1, reg, Number((val >> BigInt(shift)) & 0xffffn), shift));
-	}
-
-	private emit_call(target: number): void {
-		const d = target - (this.addr + 4 * this.idx);
-		if (!this.image || target === 0 || d < -SZ_128M || d >= SZ_128M) {
-			this.addr_mov_i64(TMP, BigInt.asUintN(64, BigInt(target)));
-			this.emit(A.blr(TMP));
-		} else {
-			this.emit(A.bl(d / 4));
-		}
 	}
 
 	private find_used_callee_regs(): void {

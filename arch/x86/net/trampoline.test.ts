@@ -80,6 +80,7 @@ function request(more: Partial<TrampRequest> & { args?: number[]; structs?: numb
 		endbr: true,
 		image: IMAGE,
 		room: 4096,
+		sizing: false,
 		...rest,
 	};
 }
