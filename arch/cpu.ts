@@ -198,7 +198,7 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 			vcpu.arm();
 			this.enter_kernel();
 		}
-		const callee = this.callee;
+		const { callee, resume } = this;
 		try {
 			const in_regs = Math.min(args.length, this.args.length);
 			if (args.length > in_regs) sp = this.push_args(sp, args.slice(in_regs));
@@ -210,6 +210,7 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 			this.depth--;
 			if (outer) {
 				this.callee = callee;
+				this.resume = resume;
 				for (let i = 0; i < this.n_saved; i++) w[i] = this.saved[at + i]!;
 			}
 		}
