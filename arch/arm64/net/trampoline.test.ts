@@ -164,7 +164,7 @@ describe("arch_prepare_bpf_trampoline", () => {
 		]);
 		expect(got.slice(4, 9)).toEqual([
 			"sub sp, sp, #0x40",
-			"mov x10, #-0xf001",
+			"mov x10, #-0xf000",
 			"movk x10, #0x8000, lsl #16",
 			"movk x10, #0x8000, lsl #32",
 			"str x10, [sp, #0x10]",
