@@ -149,30 +149,45 @@ function kernel_source(cache: string, say: (line: string) => void): string {
 	return src;
 }
 
-/** The vmlinux BTF of the records: unpacked earlier, or from the records' folder. */
-function vmlinux_btf(cache: string, arch: string, records: string | undefined): string {
-	const name = `vmlinux-6.12-${arch}.btf`;
+/**
+ * The BTF that vmlinux.h of the records' objects was made from: of the records' own kernel on x86, of Debian's
+ * stock kernel on arm64. Taken from the records' folder, once.
+ */
+function vmlinux_btf(cache: string, arch: "x86" | "arm64", records: string | undefined): string {
+	const name = arch === "x86" ? "vmlinux-6.12-x86.btf" : "vmlinux-6.12-arm64-debian.btf";
 	const file = join(cache, name);
 	if (existsSync(file)) return file;
-	const packed = records === undefined ? null : join(records, `${name}.zst`);
+	const from = arch === "x86" ? `${name}.zst` : "arm64/deb-verifier.tar.zst";
+	const packed = records === undefined ? null : join(records, from);
 	if (packed === null || !existsSync(packed))
 		throw new BuildError(
-			`There is no ${file}: put the vmlinux BTF there, or give the folder of records, with ${name}.zst in it, by --records DIR.`,
+			`There is no ${file}: put the vmlinux BTF there, or give the folder of records, with ${from} in it, by --records DIR.`,
 		);
-	writeFileSync(`${file}.tmp`, decompress(readFileSync(packed)));
-	renameSync(`${file}.tmp`, file);
+	const tmp = `${file}.${process.pid}.tmp`;
+	const bytes = decompress(readFileSync(packed));
+	if (arch === "x86") {
+		writeFileSync(tmp, bytes);
+	} else {
+		writeFileSync(`${tmp}.tar`, bytes);
+		const members = run("tar", ["-tf", `${tmp}.tar`]).split("\n");
+		const member = members.find((m) => /(^|\/)vmlinux\.btf$/.test(m));
+		if (member === undefined) throw new BuildError(`${packed} has no vmlinux.btf in it`);
+		run("tar", ["-xOf", `${tmp}.tar`, member], { to: tmp });
+		rmSync(`${tmp}.tar`);
+	}
+	renameSync(tmp, file);
 	return file;
 }
 
 /** vmlinux.h and libbpf's headers. */
 function headers(
 	cache: string,
-	arch: string,
+	arch: "x86" | "arm64",
 	src: string,
 	records: string | undefined,
 	say: (line: string) => void,
 ): string {
-	const inc = join(cache, `inc-${arch}`);
+	const inc = join(cache, arch === "x86" ? "inc-x86" : "inc-arm64-debian");
 	if (existsSync(join(inc, "bpf"))) return inc;
 	mkdirSync(inc, { recursive: true });
 	const btf = vmlinux_btf(cache, arch, records);
@@ -222,7 +237,7 @@ export interface BuildOptions {
 	/** Folder of records, for the vmlinux BTF. */
 	records?: string | undefined;
 	/** Build also what is there. */
-	force?: boolean;
+	force: boolean;
 }
 
 /** Builds what is not there; returns how many did not build. */
@@ -251,7 +266,7 @@ export async function build_upstream(o: BuildOptions, say: (line: string) => voi
 		for (const name of readdirSync(join(tests, "progs")).sort()) {
 			if (!name.endsWith(".c") || !o.only.test(name)) continue;
 			const obj = join(dir, name.replace(/\.c$/, ".bpf.o"));
-			if (o.force === true || !existsSync(obj)) jobs.push({ name, flavor, obj });
+			if (o.force || !existsSync(obj)) jobs.push({ name, flavor, obj });
 		}
 	}
 	if (jobs.length === 0) return 0;

@@ -52,6 +52,7 @@ async function main(argv: string[]): Promise<number> {
 			default: "default" as const,
 			describe: "build: for which instruction set",
 		})
+		.option("force", { type: "boolean", default: false, describe: "build: also what is there" })
 		.option("priv", { type: "boolean", default: true, describe: "The privileged loads" })
 		.option("unpriv", { type: "boolean", default: true, describe: "The loads without capabilities" })
 		.option("log", {
@@ -88,7 +89,8 @@ async function main(argv: string[]): Promise<number> {
 		say(`There is nothing called ${args._.join(" ")} here: test_verifier and build are all there is.`);
 		return 2;
 	}
-	const build = { arch: args.arch, only: /./, jobs: args.jobs, records: args.records };
+	const { arch, jobs, force } = args;
+	const build = { arch, only: /./, jobs, force, records: args.records };
 	if (what === "build") {
 		const only = new RegExp(args.only ?? "");
 		return (await build_upstream({ ...build, flavors: [args.flavor], only }, say)) > 0 ? 1 : 0;
