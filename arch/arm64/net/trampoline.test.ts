@@ -145,7 +145,7 @@ describe("arch_prepare_bpf_trampoline", () => {
 
 	it("calls the function between programs, unless one has answered for it", () => {
 		const flags = BPF_TRAMP_F_CALL_ORIG | BPF_TRAMP_F_SKIP_FRAME | BPF_TRAMP_F_IP_ARG;
-		const im = ["mov x0, #0x4000", "movk x0, #0x123, lsl #16", "movk x0, #0xffff, lsl #48"];
+		const im = ["mov x0, #-0x1000000000000", "movk x0, #0x123, lsl #16", "movk x0, #0x4000"];
 		const got = lines(request({ args: [8], flags, fmod_ret: [prog(2)], fexit: [prog(3)] }));
 		expect(got.filter((l) => /^(bl |cbn?z|adr|ret|nop)/.test(l))).toEqual([
 			"bl __bpf_tramp_enter",
