@@ -13,6 +13,7 @@ import { fexitBpf2bpf } from "./fexit_bpf2bpf.ts";
 import { fexitSleep } from "./fexit_sleep.ts";
 import { globalData } from "./global_data.ts";
 import { helpersMisc, spinLock } from "./helpers_misc.ts";
+import { kfuncProgTests } from "./kfuncs.ts";
 import { mapOps } from "./map_ops.ts";
 import { mmap } from "./mmap.ts";
 import { getFuncArgsTest, getFuncIpTest, modifyReturn, trampolineCount } from "./modify_return.ts";
@@ -23,8 +24,8 @@ import { ringbufMulti } from "./ringbuf_multi.ts";
 import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
-import { verifierProgTests } from "./verifier.ts";
 import { userRingbuf } from "./user_ringbuf.ts";
+import { verifierProgTests } from "./verifier.ts";
 import { xdp } from "./xdp.ts";
 
 export const progTests: readonly ProgTest[] = [
@@ -45,6 +46,7 @@ export const progTests: readonly ProgTest[] = [
 	getFuncIpTest,
 	globalData,
 	helpersMisc,
+	...kfuncProgTests,
 	mapOps,
 	mmap,
 	modifyReturn,

@@ -8,7 +8,8 @@ import { TestLoader } from "../test_loader.ts";
 /** Objects of progs/ whose programs are annotated. */
 const OBJECTS = ["verifier_functions", "verifier_kfuncs", "verifier_objects"] as const;
 
-function annotated(name: string): ProgTest {
+/** A test of all annotated programs of an object (RUN_TESTS). */
+export function annotated(name: string): ProgTest {
 	return {
 		name,
 		run(t) {
