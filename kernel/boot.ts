@@ -28,7 +28,7 @@ import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
 import { type MachineKernel, MachineSymbols, machine_for } from "./machine_boot.ts";
-import { SoftMem } from "./soft_mem.ts";
+import { SoftMem, TASK_SIZE_48 } from "./soft_mem.ts";
 import { KernelSymbols, type SymbolKind } from "./symbols.ts";
 import { RawTracepoints } from "./trace/tracepoint.ts";
 
@@ -130,8 +130,10 @@ export function boot(options: BootOptions = {}): KernelImpl {
 		if (!options.foreign) config.bpf_jit_enable = options.config?.bpf_jit_enable ?? false;
 	}
 	const soft = machine ? null : new KernelSymbols();
-	soft?.define_text("__bpf_call_base");
-	const kmem = machine?.kmem ?? new SoftMem(config.memory, config.cpus, cur_cpu);
+	soft?.define_call_base();
+	const kmem =
+		machine?.kmem ??
+		new SoftMem(config.memory, config.cpus, cur_cpu, arch === "arm64" ? TASK_SIZE_48 : undefined);
 	const own = machine?.symbols ?? soft!;
 	kernel = new KernelImpl(config, kmem, options.foreign?.symbols ?? own);
 	kernel.verbose = options.verbose ?? false;
@@ -168,6 +170,7 @@ export function init_kernel(
 	register_helpers(kernel);
 	own.kind_of = (name) => {
 		if (kernel.bpf.bodies.has(name)) return { text: true };
+		if (name === "jiffies") return { text: false, size: 8, percpu: false };
 		const b = get_vmlinux();
 		if (typeof b === "number") return undefined;
 		for (const from of [b, ...[...kernel.bpf.module_btfs.values()].map((m) => m.btf)]) {

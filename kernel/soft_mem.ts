@@ -25,7 +25,9 @@ import {
 
 const DIRECT_MAP = -0x778000000000; // 0xffff888000000000
 const VMALLOC_START = -0x370000000000; // 0xffffc90000000000
+/** User addresses of x86-64 and of arm64 with 48 bits of them. */
 const TASK_SIZE = 0x7ffffffff000;
+export const TASK_SIZE_48 = 2 ** 48;
 
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
@@ -60,7 +62,11 @@ export class SoftMem implements Kmem {
 	private readonly cpus: number;
 	private readonly cur_cpu: () => number;
 
-	constructor(bytes: number, cpus: number, cur_cpu: () => number) {
+	/** The end of user addresses. */
+	readonly task_size: number;
+
+	constructor(bytes: number, cpus: number, cur_cpu: () => number, task_size = TASK_SIZE) {
+		this.task_size = task_size;
 		this.ram = new Uint8Array(bytes);
 		this.dv = new DataView(this.ram.buffer);
 		this.nr_pages = bytes >>> PAGE_SHIFT;
@@ -422,7 +428,7 @@ class SoftMm implements mm_struct {
 	}
 
 	private free_area(len: number, hint: number): number {
-		if (hint && hint + len <= TASK_SIZE && !this.overlaps(hint, len)) return hint;
+		if (hint && hint + len <= this.mem.task_size && !this.overlaps(hint, len)) return hint;
 		let top = 0x7ffff7fff000;
 		const sorted = [...this.vmas].sort((a, b) => b.vm_start - a.vm_start);
 		for (const v of sorted) {
@@ -443,14 +449,14 @@ class SoftMm implements mm_struct {
 		if (len <= 0) return -EINVAL;
 		if (!(flags & MAP_ANONYMOUS) && !f) return -EBADF;
 		const size = Math.ceil(len / PAGE_SIZE) * PAGE_SIZE;
-		if (size > TASK_SIZE) return -ENOMEM;
+		if (size > this.mem.task_size) return -ENOMEM;
 		if (off % PAGE_SIZE) return -EINVAL;
 		const type = flags & 0xf;
 		if (type !== MAP_SHARED && type !== MAP_PRIVATE && type !== MAP_SHARED_VALIDATE) return -EINVAL;
 		let at: number;
 		if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
 			if (addr % PAGE_SIZE) return -EINVAL;
-			if (addr < 0x1000 || addr + size > TASK_SIZE) return -ENOMEM;
+			if (addr < 0x1000 || addr + size > this.mem.task_size) return -ENOMEM;
 			at = addr;
 		} else at = this.free_area(size, Math.floor(addr / PAGE_SIZE) * PAGE_SIZE);
 		if (f && !(flags & MAP_ANONYMOUS) && f.f_op.get_unmapped_area) {
@@ -531,7 +537,7 @@ class SoftMm implements mm_struct {
 	}
 
 	munmap(addr: number, len: number): number {
-		if (addr % PAGE_SIZE || len <= 0 || addr < 0 || addr + len > TASK_SIZE) return -EINVAL;
+		if (addr % PAGE_SIZE || len <= 0 || addr < 0 || addr + len > this.mem.task_size) return -EINVAL;
 		const end = addr + Math.ceil(len / PAGE_SIZE) * PAGE_SIZE;
 		const err = this.isolate(addr, end);
 		if (err) return err;
@@ -617,7 +623,7 @@ class SoftMm implements mm_struct {
 		return pfn;
 	}
 	private range(addr: number, len: number): boolean {
-		return addr >= 0 && addr + len <= TASK_SIZE;
+		return addr >= 0 && addr + len <= this.mem.task_size;
 	}
 	read(addr: number, len: number): Uint8Array | null {
 		if (!this.range(addr, len)) {

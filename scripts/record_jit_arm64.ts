@@ -34,13 +34,14 @@ function wide_move(word: number): { op: number; rd: number; shift: bigint; imm: 
 	};
 }
 
-/** The 64-bit value that the row of moves at a place makes; null where there is none. */
+/** The value that the row of moves at a place makes, of 64 or of 32 bits; null where there is none. */
 export function moved_value(code: Buffer, at: number): bigint | null {
 	const word = (pos: number): number => (pos + 4 <= code.length ? code.readUInt32LE(pos) : 0);
 	const first = wide_move(word(at));
-	if (!first || first.op === MOVK || (word(at) & SF) === 0) return null;
+	if (!first || first.op === MOVK) return null;
+	const bits = word(at) & SF ? ALL : 0xffff_ffffn;
 	let value = first.imm << first.shift;
-	if (first.op === MOVN) value = ~value & ALL;
+	if (first.op === MOVN) value = ~value & bits;
 	for (let pos = at + 4; ; pos += 4) {
 		const next = wide_move(word(pos));
 		if (!next || next.op !== MOVK || next.rd !== first.rd) return value;

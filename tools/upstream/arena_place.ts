@@ -11,7 +11,7 @@ const MAP_SHARED = 1;
 const LDIMM64 = 0x18;
 const INSN = 8;
 const PAGE = 4096n;
-const TASK_SIZE = 2n ** 47n;
+const TASK_SIZE = 2n ** 48n;
 
 /** The value of the two-part load of a plain number at an instruction; null where there is none. */
 function imm64(insns: Uint8Array, at: number): bigint | null {
