@@ -2,6 +2,7 @@
 /** The one file that joins both halves: boots an emulated kernel and hands out the system calls of its tasks. */
 import type { Sys } from "../include/sys.ts";
 import { type BootOptions, boot } from "../kernel/boot.ts";
+import { InsnTrace, type StepSink } from "../kernel/bpf/trace_insns.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import { TaskSys } from "../kernel/sys.ts";
 import { net_release } from "../net/core/skb.ts";
@@ -25,6 +26,10 @@ export interface Mirror {
 	reseed(seed: number): void;
 	/** Lines that programs wrote with bpf_trace_printk(), since the last call. */
 	traceLog(): string[];
+	/** Show every instruction that the programs loaded now run; call the answer to end it. */
+	traceInsns(sink: StepSink): () => void;
+	/** The symbol of a kernel address, or null. */
+	symbol(addr: bigint): string | null;
 	/** For tools that look into the kernel itself. */
 	readonly kernel: KernelImpl;
 }
@@ -41,6 +46,7 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 		programs: kernel.bpf.progs.size,
 		maps: kernel.bpf.maps.size,
 		links: kernel.bpf.links.size,
+		trampolines: (kernel.bpf.trampolines?.size ?? 0) + kernel.bpf.tramp_images.size,
 	});
 	let before = count();
 	let seen = 0;
@@ -63,6 +69,15 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 		reseed(seed: number): void {
 			kernel.random.seed(seed);
 			kernel.time.rewind(10_000_000_000n);
+		},
+		traceInsns(sink: StepSink): () => void {
+			const trace = new InsnTrace(kernel, sink);
+			return () => trace.stop();
+		},
+		symbol(addr: bigint): string | null {
+			const sym = kernel.symbols.lookup(addr);
+			if (!sym) return null;
+			return sym.offset ? `${sym.name}+0x${sym.offset.toString(16)}` : sym.name;
 		},
 		traceLog: () => kernel.trace_log.splice(0),
 		leaks(): string[] {
@@ -101,3 +116,4 @@ export async function bootTestKernel(options: {
 }
 
 export type { BootOptions, ForeignKernel } from "../kernel/boot.ts";
+export type { Step, StepSink } from "../kernel/bpf/trace_insns.ts";
