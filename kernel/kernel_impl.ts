@@ -70,6 +70,8 @@ export interface ProgRunner {
 	run(prog: bpf_prog, ctx: bigint): bigint;
 	/** Call a function of a program (a callback) by the address that the program passed. */
 	call(addr: bigint, args: readonly bigint[]): bigint;
+	/** Show the interpreter's instructions, each before it runs; null: no more. */
+	trace_interp?(fn: ((prog: bpf_prog, idx: number, regs: BigUint64Array) => void) | null): void;
 }
 
 /** CAP_LAST_CAP of v6.12 is CAP_CHECKPOINT_RESTORE. */
@@ -124,6 +126,8 @@ export class KernelImpl implements Kernel {
 	net: { dev: number; rxq: number; init_net: number } | null = null;
 	/** Files under /sys and /proc that user space may read. */
 	readonly pseudo_files: Map<string, () => Uint8Array> = new Map();
+	/** Files of modules in sysfs: what reading them does and gives. */
+	readonly module_files: Map<string, () => Uint8Array | number> = new Map();
 	/** Also print the kernel log to stderr. */
 	verbose = false;
 
@@ -155,6 +159,11 @@ export class KernelImpl implements Kernel {
 	}
 	ktime_get_ns(): bigint {
 		return this.time.now;
+	}
+	/** jiffies_64: from INITIAL_JIFFIES on */
+	get jiffies(): bigint {
+		const hz = BigInt(this.config.kconfig.get("CONFIG_HZ") ?? "1000");
+		return BigInt.asUintN(32, -300n * hz) + (this.time.now * hz) / 1_000_000_000n;
 	}
 	get_random_u32(): number {
 		return this.random.u32();

@@ -30,7 +30,6 @@ export class MachineSymbols implements SymbolTable {
 	ftrace: Ftrace | null = null;
 	constructor(machine: Machine) {
 		this.machine = machine;
-		machine.text.define("__bpf_call_base");
 	}
 	addr(name: string): bigint | undefined {
 		const { text } = this.machine;
@@ -110,6 +109,9 @@ class MachineRunner implements ProgRunner {
 		if (!prog.bpf_func) return this.interp.run(prog, ctx);
 		return this.call(prog.bpf_func, [ctx]);
 	}
+	trace_interp(fn: Parameters<InterpRunner["trace_interp"]>[0]): void {
+		this.interp.trace_interp(fn);
+	}
 	/** arm64: sp_el0 is the task, whose thread_info begins it; the JIT reads the CPU's number there. */
 	private load_current(cpu: number): void {
 		const { kernel } = this;
@@ -119,7 +121,9 @@ class MachineRunner implements ProgRunner {
 	}
 	call(addr: bigint, args: readonly bigint[]): bigint {
 		const { cpu, task } = this.kernel;
-		const { arch } = this.machine;
+		const { arch, text } = this.machine;
+		const jiffies = text.addr("jiffies");
+		if (jiffies !== undefined) this.kernel.kmem.w64(u64_to_addr(jiffies), this.kernel.jiffies);
 		if (!arch.cpus[cpu]!.busy) {
 			if (task.mm instanceof MmStruct) arch.switch_table(cpu, task.mm.table);
 			if (arch.name === "arm64") this.load_current(cpu);

@@ -9,6 +9,7 @@ import { bpf_object__load, bpf_object__open_mem } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
 import { strerror } from "./lib/bpf/strerror.ts";
 import { bootMirror, type MirrorArch } from "./mirror.ts";
+import { StepPrinter } from "./trace.ts";
 
 interface Args {
 	object: string;
@@ -65,11 +66,11 @@ export function runCommand(done: (code: number) => void): CommandModule<object, 
 					describe: "The verifier's log level: 1, 2, 4 or a sum",
 				})
 				.option("trace", { type: "boolean", default: false, describe: "Print every instruction as it runs" }),
-		handler: (args) => done(run(args)),
+		handler: async (args) => done(run(args, args.trace ? await StepPrinter.load(args.arch) : null)),
 	};
 }
 
-function run(args: Args): number {
+function run(args: Args, printer: StepPrinter | null): number {
 	let bytes: Uint8Array;
 	let data: Uint8Array;
 	try {
@@ -133,12 +134,14 @@ function run(args: Args): number {
 			data_out: new Uint8Array(data.length + 256),
 			repeat: args.repeat,
 		};
+		const stop = printer && mirror.traceInsns((s) => process.stdout.write(printer.line(s, mirror.symbol)));
 		let res = bpf_prog_test_run_opts(lib, p.fd, opts);
 		if (res === -EINVAL) {
 			// Programs that have no packet take none.
 			opts = {};
 			res = bpf_prog_test_run_opts(lib, p.fd, opts);
 		}
+		stop?.();
 		if (res < 0) {
 			process.stdout.write(`${p.name}: not run: ${strerror(-res) ?? `errno ${-res}`}\n`);
 			for (const line of mirror.dmesg()) process.stdout.write(`[kernel] ${line}\n`);

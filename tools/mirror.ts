@@ -5,6 +5,7 @@ import { type BootOptions, boot } from "../kernel/boot.ts";
 import { InsnTrace, type StepSink } from "../kernel/bpf/trace_insns.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import { TaskSys } from "../kernel/sys.ts";
+import { task_images_release } from "../kernel/task_image.ts";
 import { net_release } from "../net/core/skb.ts";
 import type { TestKernel } from "../selftests/bpf/test_env.ts";
 
@@ -83,6 +84,8 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 		leaks(): string[] {
 			kernel.settle();
 			net_release(kernel);
+			task_images_release(kernel);
+			kernel.settle();
 			const now = count();
 			const out = Object.entries(now)
 				.filter(([what, n]) => n !== before[what])

@@ -148,6 +148,10 @@ export class ProgramJit implements ArchJit {
 		return prog;
 	}
 
+	insn_ends(prog: bpf_prog): Int32Array | null {
+		return this.images.get(prog)?.addrs ?? null;
+	}
+
 	bpf_jit_free(prog: bpf_prog): void {
 		const image = this.images.get(prog);
 		if (!image) return;

@@ -19,6 +19,8 @@ export interface ArchJit {
 	 * same program (subprograms), it is the extra pass and must keep bpf_func.
 	 */
 	bpf_int_jit_compile(prog: bpf_prog): bpf_prog;
+	/** Byte offsets in a program's image of the end of each instruction, the prologue first. */
+	insn_ends?(prog: bpf_prog): Int32Array | null;
 	/** bpf_jit_free(): give the image back; programs that are not jited are passed too. */
 	bpf_jit_free?(prog: bpf_prog): void;
 	/** bpf_arch_poke_desc_update(): direct tail calls follow the prog array. */

@@ -70,6 +70,10 @@ export class InterpRunner implements ProgRunner {
 			this.interp.trace = (prog, idx, regs) => embedding.insn(prog, prog.aux, idx, (r) => regs[r]!);
 	}
 
+	trace_interp(fn: Interpreter["trace"]): void {
+		this.interp.trace = fn;
+	}
+
 	/** The kernel function at __bpf_call_base + imm. */
 	private name_of(imm: number): string {
 		let name = this.names.get(imm);
