@@ -26,8 +26,8 @@ const interpreter = (): Subject =>
 		cpu: "none",
 		config: { bpf_jit_enable: false, bpf_jit_always_on: false, state_embedding: true },
 	});
-const jit = (): Subject =>
-	new Subject({ cpus: 1, memory: 64 << 20, cpu: "unicorn", config: { state_embedding: true } });
+const jit = (arch: "x86_64" | "arm64" = "x86_64"): Subject =>
+	new Subject({ arch, cpus: 1, memory: 64 << 20, cpu: "unicorn", config: { state_embedding: true } });
 
 /** r0 = 5; r0 += 1; exit */
 const five = program((a) => {
@@ -111,8 +111,8 @@ describe("state embedding", () => {
 		expect(found[0]).toMatch(/insn 1 .*R0 is 0x9, and none of 1 recorded states/);
 	});
 
-	it("follows loops, rewritten loads and subprograms on both", () => {
-		for (const s of [interpreter(), jit()]) {
+	it("follows loops, rewritten loads and subprograms on all engines", () => {
+		for (const s of [interpreter(), jit(), jit("arm64")]) {
 			const { fd } = s.load(longer, 0, 0);
 			expect(fd).toBeGreaterThan(0);
 			expect(s.run(fd, longer)).toMatchObject({ err: 0, retval: 3 });
