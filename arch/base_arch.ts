@@ -90,8 +90,9 @@ export abstract class BaseArch implements Arch {
 		this.text = new StubText(ram, this.kernel_table, pages, text);
 		// stub 0: the run loop knows it by its number
 		this.return_stub = this.text.define("__bpf_mirror_return");
+		// not among the stubs: helpers must lie further from it than their numbers reach, or dumps take one for the other
+		this.text.define_code("__bpf_call_base", Uint8Array.from(text.stop));
 		this.text.on_write = (start, end) => this.flush_icache(start, end);
-		this.text.define("__bpf_call_base");
 	}
 
 	/** An engine with its CPU around it. */

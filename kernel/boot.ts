@@ -23,6 +23,7 @@ import { InterpRunner } from "./bpf/run.ts";
 import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";
 import { register_testmod } from "./bpf/testmod_bodies.ts";
 import { boot_vmlinux_btf, builtin_module_btf } from "./bpf/vmlinux_btf.ts";
+import { bpf_testmod_init } from "./bpf_testmod.ts";
 import { default_kconfig } from "./kconfig.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
@@ -224,6 +225,7 @@ export function load_module_btf(kernel: KernelImpl, name: string, data: Uint8Arr
 	btf_register_struct_ops(b);
 	register_testmod(kernel, name);
 	kernel.pseudo_files.set(`/sys/kernel/btf/${name}`, () => data);
+	if (name === "bpf_testmod") bpf_testmod_init(kernel);
 	return 0;
 }
 

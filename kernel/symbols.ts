@@ -28,6 +28,11 @@ export class KernelSymbols implements SymbolTable {
 		if (!kind) return undefined;
 		return kind.text ? this.define_text(name) : this.define_data(name, kind.size);
 	}
+	/** Helpers lie further from the base than their numbers reach, so that dumps do not take one for the other. */
+	define_call_base(): void {
+		this.define_text("__bpf_call_base");
+		this.next_text += 4096n;
+	}
 	define_text(name: string): bigint {
 		const at = this.next_text;
 		this.next_text += 16n;

@@ -144,10 +144,7 @@ function register_misc(k: KernelImpl): void {
 	for (const name of ["bpf_ktime_get_ns", "bpf_ktime_get_boot_ns", "bpf_ktime_get_coarse_ns"])
 		bodies.set(name, () => k.time.tick());
 	bodies.set("bpf_ktime_get_tai_ns", () => k.time.tick() + k.wall_offset + 37_000_000_000n);
-	bodies.set("bpf_jiffies64", () => {
-		const hz = BigInt(k.config.kconfig.get("CONFIG_HZ") ?? "1000");
-		return BigInt.asUintN(32, -300n * hz) + (k.time.now * hz) / 1_000_000_000n;
-	});
+	bodies.set("bpf_jiffies64", () => k.jiffies);
 	bodies.set("bpf_get_current_pid_tgid", () => (BigInt(k.task.tgid) << 32n) | BigInt(k.task.pid));
 	bodies.set("bpf_get_current_uid_gid", () => (BigInt(k.task.gid) << 32n) | BigInt(k.task.uid));
 	bodies.set("bpf_get_current_comm", (_c, buf, size64) => {

@@ -10,6 +10,7 @@ import {
 	ENOSPC,
 	ENXIO,
 	EOPNOTSUPP,
+	EPROTO,
 } from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { ATTR_OFF, type bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
@@ -65,10 +66,11 @@ export function test_run_of(prog_type: number): test_run_fn | undefined {
 			return bpf_prog_test_run_tracing;
 		case U.BPF_PROG_TYPE_SYSCALL:
 			return bpf_prog_test_run_syscall;
+		case U.BPF_PROG_TYPE_NETFILTER:
+			return bpf_prog_test_run_nf;
 		case U.BPF_PROG_TYPE_FLOW_DISSECTOR:
 		case U.BPF_PROG_TYPE_SK_LOOKUP:
 		case U.BPF_PROG_TYPE_STRUCT_OPS:
-		case U.BPF_PROG_TYPE_NETFILTER:
 			return (prog) => {
 				impl(prog.kernel).bpf.not_ported(`test runs of program type ${prog_type}`);
 				return -EOPNOTSUPP;
@@ -672,4 +674,92 @@ function bpf_prog_test_run_xdp(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	let ret = bpf_test_finish(k, attr, uattr, xdp.ptr("data_meta"), frags, size, run);
 	if (!ret) ret = bpf_ctx_finish(k, attr, uattr, ctx);
 	return free(ret);
+}
+
+const NFPROTO_IPV4 = 2;
+const NFPROTO_IPV6 = 10;
+const NF_INET_LOCAL_OUT = 3;
+
+/** net/bpf/test_run.c: verify_and_copy_hook_state; `state` has the default ones */
+function verify_and_copy_hook_state(state: GuestStruct, user: Uint8Array, dev: number): number {
+	const { k } = state;
+	const dv = new DataView(user.buffer, user.byteOffset);
+	const off = (f: string): number => koffsetof(k, "nf_hook_state", f);
+	for (const f of ["in", "out", "net", "sk", "okfn"]) if (dv.getBigUint64(off(f), true)) return -EINVAL;
+	const pf = user[off("pf")]!;
+	if (pf !== NFPROTO_IPV4 && pf !== NFPROTO_IPV6) return -EINVAL;
+	// by the hook that was there before: local output
+	state.setptr("out", dev);
+	state.set8("pf", pf);
+	state.set8("hook", user[off("hook")]!);
+	return 0;
+}
+
+/** net/bpf/test_run.c: bpf_prog_test_run_nf */
+function bpf_prog_test_run_nf(prog: bpf_prog, attr: bpf_attr, uattr: number): number {
+	const k = impl(prog.kernel);
+	const { kmem } = k;
+	const size = attr.test_data_size_in;
+	if (attr.test_flags || attr.test_cpu || attr.test_batch_size) return -EINVAL;
+	if (size < 20) return -EINVAL;
+	const headroom = NET_SKB_PAD;
+	const buf = bpf_test_init(k, attr, size, size, headroom, shinfo_size(k));
+	if (typeof buf === "number") return buf;
+	const objects = [buf.data];
+	const free = (ret: number): number => {
+		for (const at of objects) kmem.kfree(at);
+		return ret;
+	};
+	const user = bpf_ctx_init(k, attr, ksizeof(k, "nf_hook_state"));
+	if (typeof user === "number") return free(user);
+	const alloc = (struct: string): GuestStruct | null => {
+		const at = kmem.kzalloc(ksizeof(k, struct));
+		if (!at) return null;
+		objects.push(at);
+		return new GuestStruct(k, struct, at);
+	};
+	const state = alloc("nf_hook_state");
+	const ctx = alloc("bpf_nf_ctx");
+	if (!state || !ctx) return free(-ENOMEM);
+	const { dev } = loopback_dev(k);
+	state.set8("pf", NFPROTO_IPV4);
+	state.set8("hook", NF_INET_LOCAL_OUT);
+	if (user) {
+		const err = verify_and_copy_hook_state(state, user, dev);
+		if (err) return free(err);
+	}
+	const skb = build_skb(k, buf.data, buf.total);
+	if (!skb) return free(-ENOMEM);
+	objects[0] = skb.addr;
+	const done = (ret: number): number => {
+		kmem.kfree(skb.head);
+		return free(ret);
+	};
+	skb.data = buf.data + headroom;
+	skb.set32("tail", headroom + size);
+	skb.len = size;
+	const ipv4 = state.u8("pf") === NFPROTO_IPV4;
+	if (state.u8("hook") === NF_INET_LOCAL_OUT) skb.set16("protocol", ipv4 ? 0x0008 : 0xdd86);
+	else {
+		if (size < ETH_HLEN + 20) return done(-EINVAL);
+		const protocol = eth_type_trans(k, skb, dev);
+		skb.set16("protocol", protocol);
+		if (protocol === 0x0008) {
+			if (!ipv4) return done(-EINVAL);
+		} else if (protocol === 0xdd86) {
+			if (size < ETH_HLEN + 40 || ipv4) return done(-EINVAL);
+		} else return done(-EPROTO);
+		skb.set16("network_header", skb.data - skb.head);
+	}
+	ctx.setptr("state", state.addr);
+	ctx.setptr("skb", skb.addr);
+	let run: ReturnType<typeof bpf_test_run>;
+	try {
+		run = bpf_test_run(prog, ctx.addr, attr.test_repeat);
+	} catch (e) {
+		done(0);
+		throw e;
+	}
+	if (typeof run === "number") return done(run);
+	return done(bpf_test_finish(k, attr, uattr, 0, [], 0, run));
 }

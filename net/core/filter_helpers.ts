@@ -6,6 +6,7 @@
 import {
 	EACCES,
 	EAFNOSUPPORT,
+	EALREADY,
 	EFAULT,
 	EINVAL,
 	ENODEV,
@@ -13,6 +14,19 @@ import {
 	ENOTSUPP,
 } from "../../include/uapi/asm-generic/errno.ts";
 import {
+	BPF_ADJ_ROOM_ENCAP_L2_MASK,
+	BPF_ADJ_ROOM_ENCAP_L2_SHIFT,
+	BPF_ADJ_ROOM_MAC,
+	BPF_ADJ_ROOM_NET,
+	BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
+	BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+	BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
+	BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
+	BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+	BPF_F_ADJ_ROOM_ENCAP_L4_GRE,
+	BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+	BPF_F_ADJ_ROOM_FIXED_GSO,
+	BPF_F_ADJ_ROOM_NO_CSUM_RESET,
 	BPF_F_IPV6,
 	BPF_F_MARK_ENFORCE,
 	BPF_F_MARK_MANGLED_0,
@@ -33,6 +47,8 @@ const BPF_FIB_LOOKUP_MASK = 0x3fn;
 const BPF_FIB_LKUP_RET_FWD_DISABLED = 5n;
 const FIB_LOOKUP_SIZE = 64n;
 const SZ_2 = 2n;
+/** sizeof(struct bpf_redir_neigh) */
+const REDIR_NEIGH_SIZE = 20;
 
 const err = (e: number): bigint => BigInt(-e);
 const lo = (v: bigint): number => Number(v & 0xffffffffn);
@@ -128,6 +144,7 @@ function flow_hash(k: KernelImpl, skb: sk_buff): number {
 export function register_filter_helpers(k: KernelImpl): void {
 	register_checksums(k);
 	register_sizes(k);
+	register_rooms(k);
 }
 
 function register_checksums(k: KernelImpl): void {
@@ -323,4 +340,155 @@ function register_sizes(k: KernelImpl): void {
 	};
 	bodies.set("bpf_skb_fib_lookup", fib_lookup);
 	bodies.set("bpf_xdp_fib_lookup", fib_lookup);
+}
+
+// ---- room between the headers
+
+const BE_IP = 0x0008;
+const BE_IPV6 = 0xdd86;
+const DECAP_MASK = BigInt(BPF_F_ADJ_ROOM_DECAP_L3_IPV4 | BPF_F_ADJ_ROOM_DECAP_L3_IPV6);
+const ENCAP_MASK = BigInt(BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
+const L4_MASK = BigInt(BPF_F_ADJ_ROOM_ENCAP_L4_GRE | BPF_F_ADJ_ROOM_ENCAP_L4_UDP);
+const L2_LEN = BigInt(BPF_ADJ_ROOM_ENCAP_L2_MASK) << BigInt(BPF_ADJ_ROOM_ENCAP_L2_SHIFT);
+const ADJ_ROOM_MASK =
+	BigInt(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L2_ETH) | ENCAP_MASK | DECAP_MASK | L4_MASK | L2_LEN;
+const NO_CSUM_RESET = BigInt(BPF_F_ADJ_ROOM_NO_CSUM_RESET);
+
+/** Move mac and network header by `by`; the transport header stays with the network header where it was there. */
+function move_headers(skb: sk_buff, by: number): void {
+	const same = skb.has("transport_header") && skb.u16("transport_header") === skb.u16("network_header");
+	skb.set16("mac_header", skb.u16("mac_header") + by);
+	skb.set16("network_header", skb.u16("network_header") + by);
+	if (same) skb.set16("transport_header", skb.u16("network_header"));
+}
+
+/** net/core/filter.c: bpf_skb_net_hdr_push: `len` zeroes behind the first `off` bytes */
+function net_hdr_push(k: KernelImpl, skb: sk_buff, off: number, len: number): number {
+	if (len > skb.headroom && !expand(k, skb, len - skb.headroom, 0)) return -ENOMEM;
+	skb.push(len);
+	k.kmem.copy(skb.data, skb.data + len, off);
+	k.kmem.fill(skb.data + off, len, 0);
+	move_headers(skb, -len);
+	return 0;
+}
+
+/** net/core/filter.c: bpf_skb_net_hdr_pop */
+function net_hdr_pop(k: KernelImpl, skb: sk_buff, off: number, len: number): number {
+	if (off + len > skb.headlen) return -ENOMEM;
+	const head = k.kmem.read(skb.data, off);
+	skb.pull(len);
+	k.kmem.write(skb.data, head);
+	move_headers(skb, len);
+	return 0;
+}
+
+function net_base_len(skb: sk_buff): number {
+	const proto = skb.u16("protocol");
+	return proto === BE_IP ? 20 : proto === BE_IPV6 ? 40 : 0xffffffff;
+}
+
+/** bpf_skb_change_protocol() */
+function change_protocol(skb: sk_buff, proto: number): void {
+	skb.set16("protocol", proto);
+}
+
+/** net/core/filter.c: bpf_skb_net_grow */
+function net_grow(k: KernelImpl, skb: sk_buff, off: number, len: number, flags: bigint): number {
+	const has = (f: number): boolean => (flags & BigInt(f)) !== 0n;
+	const encap = (flags & ENCAP_MASK) !== 0n;
+	const inner_mac_len = Number((flags & L2_LEN) >> BigInt(BPF_ADJ_ROOM_ENCAP_L2_SHIFT));
+	if (encap) {
+		const proto = skb.u16("protocol");
+		if (proto !== BE_IP && proto !== BE_IPV6) return -ENOTSUPP;
+		if ((flags & ENCAP_MASK) === ENCAP_MASK || (flags & L4_MASK) === L4_MASK) return -EINVAL;
+		if (has(BPF_F_ADJ_ROOM_ENCAP_L2_ETH) && inner_mac_len < 14) return -EINVAL;
+		if (skb.bits("encapsulation")) return -EALREADY;
+		if (inner_mac_len > len) return -EINVAL;
+	}
+	const inner_net = skb.u16("network_header");
+	const mac_len = inner_net - skb.u16("mac_header");
+	const inner_trans = skb.has("transport_header") ? skb.u16("transport_header") : 0xffff;
+	const err = net_hdr_push(k, skb, off, len);
+	if (err || !encap) return err;
+	const set = (f: string, v: number): void => {
+		if (skb.has(f)) skb.set16(f, v);
+	};
+	set("inner_mac_header", inner_net - inner_mac_len);
+	set("inner_network_header", inner_net);
+	set("inner_transport_header", inner_trans);
+	set("inner_protocol", has(BPF_F_ADJ_ROOM_ENCAP_L2_ETH) ? 0x5865 : skb.u16("protocol"));
+	skb.set_bits("encapsulation", 1);
+	const network = skb.data - skb.head + mac_len;
+	skb.set16("network_header", network);
+	if (flags & L4_MASK) set("transport_header", network + (has(BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) ? 40 : 20));
+	if (skb.u16("protocol") === BE_IP && has(BPF_F_ADJ_ROOM_ENCAP_L3_IPV6)) change_protocol(skb, BE_IPV6);
+	else if (skb.u16("protocol") === BE_IPV6 && has(BPF_F_ADJ_ROOM_ENCAP_L3_IPV4)) change_protocol(skb, BE_IP);
+	return 0;
+}
+
+/** net/core/filter.c: bpf_skb_net_shrink */
+function net_shrink(k: KernelImpl, skb: sk_buff, off: number, len: number, flags: bigint): number {
+	if (flags & ~(BigInt(BPF_F_ADJ_ROOM_FIXED_GSO) | DECAP_MASK | NO_CSUM_RESET)) return -EINVAL;
+	const err = net_hdr_pop(k, skb, off, len);
+	if (err) return err;
+	if (skb.u16("protocol") === BE_IP && flags & BigInt(BPF_F_ADJ_ROOM_DECAP_L3_IPV6))
+		change_protocol(skb, BE_IPV6);
+	else if (skb.u16("protocol") === BE_IPV6 && flags & BigInt(BPF_F_ADJ_ROOM_DECAP_L3_IPV4))
+		change_protocol(skb, BE_IP);
+	return 0;
+}
+
+function adjust_room(k: KernelImpl, skb: sk_buff, diff: number, mode: number, flags: bigint): number {
+	const len = Math.abs(diff);
+	const shrink = diff < 0;
+	if (flags & ~(ADJ_ROOM_MASK | NO_CSUM_RESET)) return -EINVAL;
+	if (len > 0xfff) return -EFAULT;
+	let len_min = net_base_len(skb);
+	if (len_min === 0xffffffff) return -ENOTSUPP;
+	let off = skb.u16("network_header") - skb.u16("mac_header");
+	if (mode === BPF_ADJ_ROOM_NET) off += len_min;
+	else if (mode !== BPF_ADJ_ROOM_MAC) return -ENOTSUPP;
+	if (flags & DECAP_MASK) {
+		if (!shrink || (flags & DECAP_MASK) === DECAP_MASK) return -EINVAL;
+		len_min = flags & BigInt(BPF_F_ADJ_ROOM_DECAP_L3_IPV4) ? 20 : 40;
+	}
+	const cur = skb.len - (skb.head + skb.u16("network_header") - skb.data);
+	if ((shrink && (len >= cur || cur - len < len_min)) || (!shrink && skb.len + len > skb_max_len(k)))
+		return -ENOTSUPP;
+	return shrink ? net_shrink(k, skb, off, len, flags) : net_grow(k, skb, off, len, flags);
+}
+
+function register_rooms(k: KernelImpl): void {
+	const { bodies } = k.bpf;
+	bodies.set("bpf_skb_adjust_room", (_c, ctx, diff, mode, flags) => {
+		const skb = new sk_buff(k, u64_to_addr(ctx));
+		const ret = adjust_room(k, skb, Number(BigInt.asIntN(32, diff)), lo(mode), flags);
+		skb.compute_data_pointers();
+		return BigInt(ret);
+	});
+	bodies.set("bpf_skb_change_proto", (_c, ctx, proto64, flags) => {
+		if (flags) return err(EINVAL);
+		const skb = new sk_buff(k, u64_to_addr(ctx));
+		const [from, to] = [skb.u16("protocol"), lo(proto64) & 0xffff];
+		const off = skb.u16("network_header") - skb.u16("mac_header");
+		let ret = -ENOTSUPP;
+		if (from === BE_IP && to === BE_IPV6) ret = net_hdr_push(k, skb, off, 20);
+		else if (from === BE_IPV6 && to === BE_IP) ret = net_hdr_pop(k, skb, off, 20);
+		if (ret === 0) {
+			change_protocol(skb, to);
+			skb.set32("hash", 0);
+			skb.set_bits("sw_hash", 0);
+			skb.set_bits("l4_hash", 0);
+		}
+		skb.compute_data_pointers();
+		return BigInt(ret);
+	});
+	// TC_ACT_SHOT and TC_ACT_REDIRECT
+	bodies.set("bpf_redirect_peer", (_c, _ifindex, flags) => (flags ? 2n : 7n));
+	bodies.set("bpf_redirect_neigh", (_c, _ifindex, _params, plen, flags) =>
+		flags || (lo(plen) && lo(plen) < REDIR_NEIGH_SIZE) ? 2n : 7n,
+	);
+	bodies.set("bpf_clone_redirect", (_c, _ctx, ifindex, flags) =>
+		flags & ~1n || lo(ifindex) !== 1 ? err(EINVAL) : 0n,
+	);
 }
