@@ -105,6 +105,7 @@ export async function bootTestKernel(options: {
 	const mirror = bootMirror({
 		arch: options.arch ?? "x86_64",
 		cpus: 2,
+		modules: ["bpf_testmod"],
 		verbose: (options.verbosity ?? 0) > 1,
 		...options.boot,
 	});
