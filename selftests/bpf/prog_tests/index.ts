@@ -7,6 +7,7 @@ import { arenaList } from "./arena_list.ts";
 import { arenaPages } from "./arena_pages.ts";
 import { atomics } from "./atomics.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
+import { cryptoSanity } from "./crypto_sanity.ts";
 import { dynptr } from "./dynptr.ts";
 import { fentryFexit, fentryTest, fexitTest } from "./fentry_fexit.ts";
 import { fexitBpf2bpf } from "./fexit_bpf2bpf.ts";
@@ -14,6 +15,7 @@ import { fexitSleep } from "./fexit_sleep.ts";
 import { globalData } from "./global_data.ts";
 import { helpersMisc, spinLock } from "./helpers_misc.ts";
 import { kfuncProgTests } from "./kfuncs.ts";
+import { manyArgs, tracingStruct } from "./many_args.ts";
 import { mapOps } from "./map_ops.ts";
 import { mmap } from "./mmap.ts";
 import { getFuncArgsTest, getFuncIpTest, modifyReturn, trampolineCount } from "./modify_return.ts";
@@ -24,6 +26,7 @@ import { ringbufMulti } from "./ringbuf_multi.ts";
 import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
+import { timer, wq } from "./timer.ts";
 import { userRingbuf } from "./user_ringbuf.ts";
 import { verifierProgTests } from "./verifier.ts";
 import { xdp } from "./xdp.ts";
@@ -35,9 +38,11 @@ export const progTests: readonly ProgTest[] = [
 	arenaPages,
 	atomics,
 	bpfLoop,
+	cryptoSanity,
 	dynptr,
 	forEach,
 	fentryFexit,
+	manyArgs,
 	fentryTest,
 	fexitBpf2bpf,
 	fexitSleep,
@@ -59,7 +64,10 @@ export const progTests: readonly ProgTest[] = [
 	tailcalls,
 	...verifierProgTests,
 	testLsm,
+	timer,
+	tracingStruct,
 	trampolineCount,
 	userRingbuf,
+	wq,
 	xdp,
 ];
