@@ -255,7 +255,60 @@ describe.each(["unicorn", "none"] as const)("arena, cpu: %s", (cpu) => {
 	});
 });
 
+/** Sum the values of a list (next, value) from the first argument on; the sum is the number of a system call. */
+const WALK = {
+	// xor eax,eax; 1: test rdi,rdi; jz 2f; add rax,[rdi+8]; mov rdi,[rdi]; jmp 1b; 2: syscall
+	x86_64: Buffer.from("31c04885ff740948034708488b3febf20f05", "hex"),
+	// mov x8,0; 1: cbz x0,2f; ldr x1,[x0,8]; add x8,x8,x1; ldr x0,[x0]; b 1b; 2: svc 0
+	arm64: Buffer.from("080080d2a00000b4010440f90801018b000040f9fcffff17010000d4", "hex"),
+} as const;
+
 describe("arena on the machine", () => {
+	it.each(["x86_64", "arm64"] as const)(
+		"%s: native user code follows the kernel's pointers, fault by fault",
+		(arch) => {
+			const kernel = boot({ cpu: "unicorn", cpus: 1, memory: 64 << 20, arch });
+			const machine = kernel.machine!;
+			const p = new Process(kernel);
+			const N = 200;
+			const fd = p.create(2 * N);
+			const base = p.map(fd, 2 * N);
+			const arena = p.arena(fd);
+			// as a program does it: through the kernel's addresses, with user space's as pointers; a page each
+			let first = 0;
+			let sum = 0;
+			for (let i = 0; i < N; i++) {
+				const node = p.alloc(arena, 0, 1) + 16 * i;
+				const at = arena.kern_base + (node % SZ_4G);
+				kernel.kmem.w64(at, BigInt(first));
+				kernel.kmem.w64(at + 8, BigInt(i));
+				first = node;
+				sum += i;
+			}
+			const { mm } = p.sys.task;
+			if (!(mm instanceof MmStruct)) throw new Error("no machine");
+			const text = p.sys.mmap(0, PAGE, 7, 0x22, -1, 0);
+			p.sys.store(text, WALK[arch]);
+			const regs = machine.arch.new_user_regs();
+			const walk = (): unknown => {
+				regs.pc = text;
+				regs.gpr[arch === "arm64" ? 0 : 7] = BigInt(first);
+				return machine.arch.run_user(0, mm.table, regs);
+			};
+			const rss = mm.rss;
+			expect(walk()).toEqual({ kind: "syscall", nr: sum });
+			expect(mm.rss - rss).toBe(N);
+			expect(walk()).toEqual({ kind: "syscall", nr: sum });
+			expect(mm.rss - rss).toBe(N);
+			// a node's page is freed and its pointer becomes 0: the walk ends there
+			p.free(arena, base + 100 * PAGE, 1);
+			expect(mm.rss - rss).toBe(N - 1);
+			expect(walk()).toEqual({ kind: "syscall", nr: sum - (100 * 101) / 2 });
+			p.end();
+			machine.close();
+		},
+	);
+
 	it("is not there after fork, and every failing allocation is undone", () => {
 		const kernel = boot({ cpu: "unicorn", cpus: 1, memory: 64 << 20 });
 		const p = new Process(kernel);

@@ -12,6 +12,7 @@ import {
 import {
 	BPF_F_MMAPABLE,
 	BPF_F_NO_PREALLOC,
+	BPF_F_NO_USER_CONV,
 	BPF_F_SEGV_ON_FAULT,
 	BPF_MAP_TYPE_ARENA,
 } from "../../../include/uapi/linux/bpf.ts";
@@ -289,6 +290,26 @@ function segv(t: TestEnv): void {
 	a.skel.destroy();
 }
 
+/** Pointers on their way back to user space get its upper half, unless nobody there wants them. */
+function casts(t: TestEnv): void {
+	for (const flag of [0, BPF_F_NO_USER_CONV]) {
+		const a = Arena.load(t, (skel) => bpf_map__set_map_flags(skel.map("arena"), BPF_F_MMAPABLE | flag));
+		if (!a) return;
+		const { base } = a;
+		const low = base % SZ_4G;
+		const want = (addr: number): number => (flag ? addr % SZ_4G : addr);
+		const what = flag ? "not converted" : "converted";
+		t.ASSERT_EQ(a.peek(base + 40, "cast"), want(base + 40), `pointer ${what}`);
+		t.ASSERT_EQ(a.peek(low + 48, "cast"), want(base + 48), `low half ${what}`);
+		t.ASSERT_EQ(a.peek(base - low, "cast"), 0, `no low half ${what}`);
+		// pages and faults are the same with and without
+		t.ASSERT_EQ(a.alloc(0, 1), base, `alloc, ${what}`);
+		a.poke(base + 40, 77n);
+		t.ASSERT_EQ(t.sys.load64(base + 40), 77, `user space, ${what}`);
+		a.skel.destroy();
+	}
+}
+
 /** 4 GiB from a multiple of 4 GiB on: the page whose low half is zero, and the last one. */
 function large(t: TestEnv): void {
 	const start = t.sys.arch === "arm64" ? SZ_4G : 2 ** 44;
@@ -367,6 +388,7 @@ export const arenaPages: ProgTest = {
 			a.skel.destroy();
 		}
 		if (t.startSubtest("segv_on_fault")) segv(t);
+		if (t.startSubtest("casts")) casts(t);
 		if (t.startSubtest("large")) large(t);
 		t.endSubtest();
 	},

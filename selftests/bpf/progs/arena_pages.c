@@ -67,6 +67,18 @@ int poke(void *ctx)
 	return 0;
 }
 
+/* To the kernel's address space and back. */
+SEC("syscall")
+int cast(void *ctx)
+{
+	void *kern = (void *)ptr();
+
+	uses_arena(arena);
+	barrier_var(kern);
+	val = (__u64)(void __arena *)kern;
+	return 0;
+}
+
 /* The farthest that an instruction's offset reaches on either side, into the guards. */
 SEC("syscall")
 int peek_far(void *ctx)
