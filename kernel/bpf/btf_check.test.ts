@@ -176,3 +176,36 @@ describe("special fields", () => {
 		expect(load(blob(list("holds:node:n"))).btf).toBe(-22);
 	});
 });
+
+describe("more that is refused", () => {
+	const int: Word[] = ["int", 0x01000000, 4, 0x01000020];
+	const constOf = (type: number): Word[] => [0, 0x0a000000, type];
+	const cases: readonly RawBtfTest[] = [
+		{
+			name: "an enumerator's name",
+			types: [int, ["E", 0x06000001, 4], [9999, 0]],
+			err: "Invalid name_offset:9999",
+		},
+		{ name: "a type's name", types: [[99999, 0x01000000, 4, 32]], err: "[1] Invalid name_offset:99999" },
+		{ name: "a kind", types: [["x", 0x19000000, 4]], err: "[1] Invalid kind:25" },
+		{ name: "a rest that is no type", types: [int, [0]], err: "[2] meta_left:4 meta_needed:12" },
+		{
+			name: "strings before types",
+			types: [int],
+			strings: "\0int",
+			type_off_delta: 4,
+			str_off_delta: -16,
+			err: "String section is not at the end",
+		},
+		{
+			name: "modifiers of what comes later, too many",
+			types: [...Array.from({ length: 34 }, (_, i) => constOf(i + 2)), int],
+			err: "Exceeded max resolving depth:32",
+		},
+	];
+	it.each(cases.map((t) => [t.name, t] as const))("%s", (_name, test) => {
+		const { btf, log } = load(blob(test));
+		expect(typeof btf, log).toBe("number");
+		expect(log).toContain(test.err);
+	});
+});

@@ -49,8 +49,10 @@ export interface VerifierBtf {
 /** struct bpf_test */
 export interface VerifierTest {
 	readonly descr: string;
-	/** The program, in the syntax of lib/bpf_asm.ts, or made by a function. */
+	/** The program, in the syntax of lib/bpf_asm.ts. */
 	readonly asm: string;
+	/** Makes it of the kernel's BTF instead. */
+	readonly make_asm?: (kernel: Btf) => string;
 	readonly prog_type?: number;
 	readonly expected_attach_type?: number;
 	readonly prog_flags?: number;
@@ -178,7 +180,9 @@ function attachTo(lib: Libbpf, test: VerifierTest, target: number): Partial<bpf_
 /** Load a test's program in a process, and run it if it asks for that. */
 function loadTest(sys: Sys, test: VerifierTest, run: boolean, keep = false): Outcome {
 	const lib = new Libbpf(sys, { print: null, known_kernel: true });
-	const { bytes, relocs } = assemble(test.asm);
+	const vmlinux = test.make_asm ? btf__load_vmlinux_btf(lib) : 0;
+	const made = test.make_asm && typeof vmlinux !== "number" ? test.make_asm(vmlinux) : test.asm;
+	const { bytes, relocs } = assemble(made);
 	const insns = new Uint8Array(bytes);
 	const dv = new DataView(insns.buffer);
 	const fds: number[] = [];

@@ -103,6 +103,9 @@ int const_dynptr(__u64 *ctx) { struct bpf_dynptr d; LOOKUP(); bpf_dynptr_from_me
 static int cb_ok(__u32 i, void *ctx) { return 0; }
 static int cb_2(__u32 i, void *ctx) { return 2; }
 __noinline int cb_global(__u32 i, void *ctx) { return 0; }
+static int cb_inc(__u32 i, void *ctx) { (*(__u64 *)ctx)++; return 0; }
+ACCEPT("tc") __msg("bpf_loop iteration limit reached") __log_level(2)
+int loop_limit(struct __sk_buff *skb) { __u64 x = 0; LOOKUP(); bpf_loop(2, cb_inc, &x, 0); return ((volatile char *)v)[x]; }
 ACCEPT("tc") __log_level(2) int loop_ok(struct __sk_buff *skb) { return bpf_loop(2, cb_ok, NULL, 0) != 2; }
 REJECT("tc", "At callback return the register R0 has smin=2 smax=2 should have been in [0, 1]")
 int loop_ret(struct __sk_buff *skb) { bpf_loop(2, cb_2, NULL, 0); return 0; }

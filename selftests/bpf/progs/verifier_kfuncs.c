@@ -259,6 +259,20 @@ int mem_len(void *ctx)
 	return 0;
 }
 
+extern void cgroup_rstat_updated(struct cgroup *cgrp, int cpu) __ksym;
+REJECT("tp_btf/sched_wakeup", "arg#0 is untrusted_ptr_ expected ptr_ or socket")
+int arg_untrusted_struct(__u64 *ctx)
+{
+	cgroup_rstat_updated(bpf_rdonly_cast(NULL, bpf_core_type_id_kernel(struct cgroup)), 0);
+	return 0;
+}
+REJECT("?fentry.s/" SYS "getpgid", "kernel function bpf_copy_from_user_str args#0 pointer type UNKNOWN  is not supported")
+int arg_void(void *ctx)
+{
+	bpf_copy_from_user_str(bpf_get_current_task_btf(), 8, NULL, 0);
+	return 0;
+}
+
 /* --- exceptions --- */
 REJECT("tc", "bpf_throw kfunc (insn ")
 int throw_cb_user(struct __sk_buff *skb);

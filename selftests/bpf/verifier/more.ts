@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Corners: partial privileges, exception callbacks, arenas, walks through kernel structs, limits. */
 import * as U from "../../../include/uapi/linux/bpf.ts";
-import { BTF_FUNC_GLOBAL, BTF_FUNC_STATIC, BTF_INT_SIGNED } from "../../../include/uapi/linux/btf.ts";
+import {
+	BTF_FUNC_GLOBAL,
+	BTF_FUNC_STATIC,
+	BTF_INT_SIGNED,
+	BTF_KIND_FUNC,
+} from "../../../include/uapi/linux/btf.ts";
 import type { Btf } from "../../../tools/lib/bpf/btf.ts";
 import type { VerifierTest } from "../test_verifier.ts";
 import { accept, array48, onValue, priv, reject, tc } from "./table.ts";
@@ -312,12 +317,121 @@ const exceptions: readonly VerifierTest[] = [
 	),
 ];
 
+const tcp = (asm: string, errstr: string, member = 0): VerifierTest =>
+	reject(`congestion control: ${errstr}`, asm, errstr, {
+		prog_type: U.BPF_PROG_TYPE_STRUCT_OPS,
+		expected_attach_type: member,
+		priv_only: true,
+		attach_id: (b) => b.find_by_name("tcp_congestion_ops"),
+	});
+/** r0 = a connection of the connection tracker, or NULL. */
+const connection =
+	"r6 = r1\n*(u64 *)(r10 - 16) = 0\n*(u64 *)(r10 - 8) = 0\n*(u64 *)(r10 - 32) = 0\n*(u64 *)(r10 - 24) = 0\nr2 = r10\nr2 += -16\nr3 = 12\nr4 = r10\nr4 += -32\nr5 = 12\ncall kfunc[bpf_skb_ct_alloc]\nif r0 == 0 goto out";
+
+const writes: readonly VerifierTest[] = [
+	tcp(
+		`r1 = *(u64 *)(r1 + 0)\n*(u64 *)(r1 + 1444) = 0\n${rest}`,
+		"write access at off 1444 with size 8 beyond the member of tcp_sock ended at 1448",
+	),
+	tcp(rest, "attach to unsupported member get_info of struct tcp_congestion_ops", 10),
+	reject(
+		"a connection's lock",
+		`${connection}\n*(u32 *)(r0 + 4) = 0\nout: ${rest}`,
+		"no write support to nf_conn at off 4",
+		tc,
+	),
+	reject(
+		"a connection's mark and more",
+		`${connection}\n*(u64 *)(r0 + 168) = 0\nout: ${rest}`,
+		"write access at off 168 with size 8 beyond the member of nf_conn ended at 172",
+		tc,
+	),
+	reject(
+		"metadata of a device that is not bound",
+		`r2 = r10\nr2 += -8\ncall kfunc[bpf_xdp_metadata_rx_timestamp]\n${rest}`,
+		"metadata kfuncs require device-bound program",
+		{ prog_type: U.BPF_PROG_TYPE_XDP, priv_only: true },
+	),
+	reject("too many kernel functions", rest, "too many different kernel function calls", {
+		...tc,
+		make_asm: (b) => {
+			let text = "";
+			let n = 0;
+			for (let id = 1; id < b.type_cnt() && n < 257; id++) {
+				if (b.kind_of(id) !== BTF_KIND_FUNC) continue;
+				if (/^(_printk|bpf_xdp_metadata_)/.test(b.name(b.type_by_id(id)!.name_off))) continue;
+				text += `.8byte 0x${((BigInt(id) << 32n) | 0x2085n).toString(16)}\n`;
+				n++;
+			}
+			return `${text}${rest}`;
+		},
+	}),
+	accept(
+		"a precise number on the stack, seen again",
+		onValue(
+			"r6 = *(u32 *)(r0 + 0)\n*(u64 *)(r10 - 16) = 8\nif r6 == 0 goto join\nr6 = 0\njoin: r3 = *(u64 *)(r10 - 16)\nr0 += r3\nr1 = *(u64 *)(r0 + 0)",
+		),
+		{ priv_only: true, maps: [array48], log_level: 2, prog_flags: 8 },
+	),
+];
+
+/** A CO-RE record: at an instruction, of a type of the program's BTF, a path, a kind. */
+function core(words: readonly number[], more: Partial<VerifierTest> = {}): Partial<VerifierTest> {
+	return {
+		...tc,
+		log_level: 2,
+		asm: `r1 = 0\n${rest}`,
+		btf: (b) => {
+			const i = b.add_int("int", 4, BTF_INT_SIGNED);
+			const ctx = b.add_ptr(b.add_struct("__sk_buff", 8));
+			b.add_struct("task_struct", 8);
+			b.add_field("pid", i, 0);
+			b.add_field("none_such", i, 32);
+			b.add_struct("nobody_knows", 4);
+			b.add_field("a", i, 0);
+			b.add_str("0:0");
+			b.add_str("0:1");
+			return { func_info: [[0, func(b, "main_prog", BTF_FUNC_GLOBAL, [ctx])]] };
+		},
+		load: { core_relos: new Uint8Array(Uint32Array.from(words).buffer) },
+		...more,
+	};
+}
+/** Where "0:0" lies in that BTF's strings: after the names before it. */
+const PATH = ["", "int", "__sk_buff", "task_struct", "pid", "none_such", "nobody_knows", "a"].reduce(
+	(n, s) => n + s.length + 1,
+	0,
+);
+const relocations: readonly VerifierTest[] = [
+	{ ...accept("a field of the kernel's struct", rest, core([0, 4, PATH, 0])) },
+	reject(
+		"CO-RE of an instruction behind the program",
+		rest,
+		"Invalid core_relo[0].insn_off:800 prog->len:3",
+		core([800, 4, PATH, 0]),
+	),
+	reject("CO-RE of a type that there is not", rest, "relo #0: bad type id 99", core([0, 99, PATH, 0])),
+	reject(
+		"CO-RE records with a tail",
+		rest,
+		"nonzero tailing record in core_relo",
+		core([0, 4, PATH, 0, 7], {
+			load: {
+				core_relos: new Uint8Array(Uint32Array.from([0, 4, PATH, 0, 7]).buffer),
+				core_relo_rec_size: 20,
+			},
+		}),
+	),
+];
+
 export const moreVerifierTests: readonly VerifierTest[] = [
 	...privileges,
 	...walks,
 	...arenas,
 	...limits,
 	...exceptions,
+	...writes,
+	...relocations,
 ];
 
 /** On a kernel without a JIT. */

@@ -168,6 +168,9 @@ export interface bpf_prog_load_opts {
 	line_info?: Uint8Array | null;
 	line_info_cnt?: number;
 	line_info_rec_size?: number;
+	/** struct bpf_core_relo, for the kernel to do (libbpf itself leaves them to it in light skeletons only). */
+	core_relos?: Uint8Array;
+	core_relo_rec_size?: number;
 	log_level?: number;
 	log_size?: number;
 	/** Address of the log in the process; the caller's memory. */
@@ -218,6 +221,12 @@ export function bpf_prog_load(
 				dv.setInt32(i * 4, fd, true);
 			});
 			a.u64(120, s.bytes(fds));
+		}
+		if (opts.core_relos) {
+			const size = opts.core_relo_rec_size ?? 16;
+			a.u32(116, Math.floor(opts.core_relos.length / size));
+			a.u64(128, s.bytes(opts.core_relos));
+			a.u32(136, size);
 		}
 		a.u32(144, opts.token_fd);
 		const load = (log_level: number): number => {
