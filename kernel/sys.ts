@@ -273,6 +273,13 @@ export class TaskSys implements Sys {
 			this.kernel.current = this.task;
 			return f();
 		}
+		const of_module = this.kernel.module_files.get(path);
+		if (of_module) {
+			this.kernel.current = this.task;
+			const got = of_module();
+			this.kernel.syscall_exit();
+			return got;
+		}
 		const fdinfo = /^\/proc\/self\/fdinfo\/(\d+)$/.exec(path);
 		if (fdinfo) {
 			this.kernel.current = this.task;

@@ -17,7 +17,10 @@ import { NR } from "../syscall_nr.ts";
 /** What a function does: its arguments as machine code passed them, its return value. */
 export type TracedBody = (args: readonly bigint[], cpu?: Cpu) => bigint | number;
 
-/** Functions that kernel code calls through call(), besides system calls. */
+/** An argument of call(): a word, or the words of a structure passed by value. */
+export type CallArg = bigint | number | readonly (bigint | number)[];
+
+/** Functions that kernel code calls through call(), besides system calls and those of modules. */
 const CALLED: ReadonlySet<string> = new Set([
 	"bpf_fentry_test1",
 	"bpf_fentry_test2",
@@ -41,12 +44,13 @@ const MAP_OPS = /_map_(lookup|update|delete)_elem$/;
 const BPF_MOD_CALL = 0;
 
 /** Instructions as bytes. */
-function words(...list: number[]): Uint8Array {
+function insns(...list: number[]): Uint8Array {
 	return new Uint8Array(Uint32Array.from(list).buffer);
 }
 
 interface Frame {
-	readonly nr_args: number;
+	/** Where each word is: in a register, or ~n on the stack. */
+	readonly places: readonly number[];
 	readonly body: TracedBody;
 }
 
@@ -58,6 +62,7 @@ export class Ftrace {
 	/** Calls under way, innermost last. */
 	private readonly frames: Map<string, Frame[]> = new Map();
 	private readonly syscalls: ReadonlySet<string>;
+	private readonly called: Set<string> = new Set(CALLED);
 
 	constructor(kernel: KernelImpl) {
 		this.kernel = kernel;
@@ -70,9 +75,36 @@ export class Ftrace {
 		return `__${this.kernel.config.arch === "arm64" ? "arm64" : "x64"}_sys_${name}`;
 	}
 
+	/** A module calls these through call(). */
+	add_called(names: readonly string[]): void {
+		for (const name of names) this.called.add(name);
+	}
+
+	/**
+	 * Arguments by the architecture's convention. A structure is whole in registers or on the stack; x86 goes
+	 * on with the registers that it left, arm64 does not.
+	 */
+	private lay_out(args: readonly CallArg[]): { words: bigint[]; places: number[] } {
+		const arm64 = this.kernel.config.arch === "arm64";
+		const max = arm64 ? 8 : 6;
+		const regs: bigint[] = [];
+		const stack: bigint[] = [];
+		const places: number[] = [];
+		let left = max;
+		for (const arg of args) {
+			const list = (typeof arg === "object" ? arg : [arg]).map((v) => BigInt.asUintN(64, BigInt(v)));
+			const fits = list.length <= left;
+			for (const v of list) places.push(fits ? regs.push(v) - 1 : ~(stack.push(v) - 1));
+			if (fits) left -= list.length;
+			else if (arm64) left = 0;
+		}
+		while (stack.length > 0 && regs.length < max) regs.push(0n);
+		return { words: [...regs, ...stack], places };
+	}
+
 	/** Whether something calls the function through its entry. */
 	traceable(name: string): boolean {
-		if (CALLED.has(name) || this.syscalls.has(name)) return true;
+		if (this.called.has(name) || this.syscalls.has(name)) return true;
 		// programs call helpers, kfuncs and operations of maps by their address
 		const { bodies } = this.kernel.bpf;
 		return bodies.has(name) && (/^bpf_/.test(name) || MAP_OPS.test(name));
@@ -107,24 +139,25 @@ export class Ftrace {
 		const name = `ftrace_direct.${this.function_at(func)}`;
 		// ldr x17, .+8; br x17; the address
 		const stub =
-			machine.text.addr(name) ?? machine.text.define_code(name, words(0x58000051, 0xd61f0220, 0, 0));
+			machine.text.addr(name) ?? machine.text.define_code(name, insns(0x58000051, 0xd61f0220, 0, 0));
 		const at = typeof stub === "bigint" ? u64_to_addr(stub) : stub;
-		if (to !== null) machine.text_poke(at + 8, words(Number(to & 0xffffffffn), Number(to >> 32n)));
+		if (to !== null) machine.text_poke(at + 8, insns(Number(to & 0xffffffffn), Number(to >> 32n)));
 		// bl to the stub, or the NOP
 		const insn = to === null ? 0xd503201f : 0x94000000 | (((at - (va + 4)) / 4) & 0x3ffffff);
-		machine.text_poke(va + 4, words(insn));
+		machine.text_poke(va + 4, insns(insn));
 		return 0;
 	}
 
 	/** Kernel code calls a function: at once, or through its entry while something is attached there. */
-	call(name: string, args: readonly (bigint | number)[], body: TracedBody): bigint {
+	call(name: string, args: readonly CallArg[], body: TracedBody): bigint {
 		const u64 = (v: bigint | number): bigint => BigInt.asUintN(64, BigInt(v));
-		if (!this.traced.has(name)) return u64(body(args.map(u64)));
+		if (!this.traced.has(name)) return u64(body(args.flat().map(u64)));
 		const { kernel } = this;
-		const call = (): bigint => kernel.call_guest(kernel.symbols.addr(name)!, args.map(u64));
+		const { words, places } = this.lay_out(args);
+		const call = (): bigint => kernel.call_guest(kernel.symbols.addr(name)!, words);
 		// what programs call too does by the same body whatever it is called with
 		if (kernel.bpf.bodies.has(name)) return call();
-		const frame = this.push(name, args.length, body);
+		const frame = this.push(name, places, body);
 		try {
 			return call();
 		} finally {
@@ -132,8 +165,8 @@ export class Ftrace {
 		}
 	}
 
-	private push(name: string, nr_args: number, body: TracedBody): Frame {
-		const frame = { nr_args, body };
+	private push(name: string, places: readonly number[], body: TracedBody): Frame {
+		const frame = { places, body };
 		const frames = this.frames.get(name);
 		if (frames) frames.push(frame);
 		else this.frames.set(name, [frame]);
@@ -165,7 +198,7 @@ export class Ftrace {
 		const load_mm = (): void => {
 			if (task.mm instanceof MmStruct) arch.switch_table(kernel.cpu, task.mm.table);
 		};
-		const frame = this.push(name, args.length, (_args, cpu) => {
+		const frame = this.push(name, [], (_args, cpu) => {
 			cpu!.sleep();
 			return 0;
 		});
@@ -194,11 +227,9 @@ export class Ftrace {
 		const frame = this.frames.get(name)?.pop();
 		if (!frame) return undefined;
 		const { arch, mem } = this.kernel.machine!;
-		// x86: six in registers, the others above the return address; arm64: eight, then the stack
-		const [in_regs, above] = arch.name === "arm64" ? [8, 0] : [6, 8];
-		const args: bigint[] = [];
-		for (let i = 0; i < frame.nr_args; i++)
-			args.push(i < in_regs ? cpu.arg(i) : mem.r64(cpu.sp + above + 8 * (i - in_regs)));
+		// above the return address, where the call put one on the stack
+		const above = arch.name === "arm64" ? 0 : 8;
+		const args = frame.places.map((at) => (at >= 0 ? cpu.arg(at) : mem.r64(cpu.sp + above + 8 * ~at)));
 		return BigInt.asUintN(64, BigInt(frame.body(args, cpu)));
 	}
 }
