@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { le } from "../arch/x86/testing.ts";
+import { assembler } from "../arch/testing.ts";
 import { EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM } from "../include/uapi/asm-generic/errno.ts";
 import { PAGE_SIZE } from "../virt/ram.ts";
 import { __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
@@ -26,6 +26,9 @@ import {
 } from "./mm_types.ts";
 import type { MmStruct } from "./mmap.ts";
 import { kmalloc_size_roundup } from "./slab.ts";
+
+const x86 = await assembler("x86_64");
+const asm = (text: string): Uint8Array => Uint8Array.from(x86(text));
 
 let m: Machine;
 let k: MachineKmem;
@@ -257,7 +260,7 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 			expect(mem.r64(va + PAGE_SIZE)).toBe(0x0909090909090909n);
 			expect(mem.compare(direct, va + PAGE_SIZE, PAGE_SIZE)).toBe(0);
 			if (arch === "x86_64") {
-				const load = big.text.define_code("load", Uint8Array.of(0x48, 0x8b, 0x07, 0xc3));
+				const load = big.text.define_code("load", asm("mov rax, [rdi]; ret"));
 				expect(big.run(0, load, [va + PAGE_SIZE])).toBe(0x0909090909090909n);
 				expect(big.run(0, load, [direct])).toBe(0x0909090909090909n);
 			}
@@ -469,26 +472,7 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 		it.runIf(arch === "x86_64")("run user code: system calls, faults, stores that demand pages", () => {
 			const text = mm.mmap(0, PAGE_SIZE, RW | PROT_EXEC, ANON, null, 0);
 			const stack = mm.mmap(0, 4 * PAGE_SIZE, RW, ANON, null, 0);
-			// mov eax,39; syscall; push rax; pop rbx; syscall; int3; mov rax,[0x1234]
-			mm.write(
-				text,
-				Uint8Array.of(
-					0xb8,
-					...le(39, 4),
-					0x0f,
-					5,
-					0x50,
-					0x5b,
-					0x0f,
-					5,
-					0xcc,
-					0x48,
-					0x8b,
-					0x04,
-					0x25,
-					...le(0x1234, 4),
-				),
-			);
+			mm.write(text, asm("mov eax, 39; syscall; push rax; pop rbx; syscall; int3; mov rax, [0x1234]"));
 			const regs = m.arch.new_user_regs();
 			regs.pc = text;
 			regs.gpr[4] = BigInt(stack + 4 * PAGE_SIZE);
@@ -507,7 +491,7 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 				expect(mm.fault_signal).toBe("SIGSEGV");
 			}
 			// user mode does not see the kernel, nor the kernel the user
-			mm.write(text, Uint8Array.of(0x48, 0x8b, 0x07));
+			mm.write(text, asm("mov rax, [rdi]"));
 			m.arch.flush_icache_all();
 			regs.pc = text;
 			regs.gpr[7] = BigInt(m.pages.direct_map + PAGE_SIZE);
@@ -516,7 +500,7 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 				fault: { user: true, present: true },
 			});
 			m.arch.switch_table(0, mm.table);
-			m.text.define_code("ld", Uint8Array.of(0x48, 0x8b, 0x07, 0xc3));
+			m.text.define_code("ld", asm("mov rax, [rdi]; ret"));
 			expect(() => m.run(0, m.text.va("ld"), [stack])).toThrow(/page fault/); // SMAP
 			expect(() => m.run(0, text, [])).toThrow(/instruction fetch/); // SMEP
 			expect(() => m.mem.r8(stack + 4 * PAGE_SIZE - 8)).toThrow(GuestFault);
@@ -527,7 +511,7 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 			() => {
 				const text = mm.mmap(0, PAGE_SIZE, RW | PROT_EXEC, ANON, null, 0);
 				const data = mm.mmap(0, 4 * PAGE_SIZE, RW, ANON, null, 0);
-				mm.write(text, Uint8Array.of(0xf0, 0x48, 0x0f, 0xc1, 0x07, 0x0f, 5)); // lock xadd [rdi],rax; syscall
+				mm.write(text, asm("lock xadd [rdi], rax; syscall"));
 				const regs = m.arch.new_user_regs();
 				const run = (space: MmStruct, cpu: number, at: number) => {
 					regs.pc = text;

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import Table from "cli-table3";
 import koffi from "koffi";
 import pc from "picocolors";
-import { call, framed, le } from "../arch/x86/testing.ts";
+import { assembler, imm64 } from "../arch/testing.ts";
+import { call, framed } from "../arch/x86/testing.ts";
 import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
 import { boot } from "../kernel/boot.ts";
 import { TaskSys } from "../kernel/sys.ts";
@@ -49,21 +50,20 @@ function median(run: (n: number) => void, n: number, ms = 400): number {
 const ns = (v: number): string => `${v < 10 ? v.toFixed(2) : v.toFixed(0)} ns`;
 const times = (v: number): string => `${v < 10 ? v.toFixed(2) : v.toFixed(0)} x`;
 
-function machineRows(): Row[] {
+async function machineRows(): Promise<Row[]> {
+	const asm = await assembler("x86_64");
 	const m = create_machine({ arch: "x86_64", cpus: 1, memory: 64 << 20 });
 	let serial = 0;
-	const code = (...bytes: number[]) => m.text.define_code(`bench_${serial++}`, Uint8Array.from(bytes));
+	const code = (text: string) => m.text.define_code(`bench_${serial++}`, Uint8Array.from(asm(text)));
 	const add = m.text.define("bench_add", (cpu) => cpu.argp(0) + cpu.argp(1));
-	// push rbx, r12, rax; mov ebx,edi; mov r12,helper; 1: mov edi,ebx; mov esi,1; call r12; dec ebx; jnz 1b; pops; ret
 	const loop = code(
-		...[0x53, 0x41, 0x54, 0x50, 0x89, 0xfb, 0x49, 0xbc, ...le(add, 8)],
-		...[0x89, 0xdf, 0xbe, 1, 0, 0, 0, 0x41, 0xff, 0xd4, 0xff, 0xcb, 0x75, 0xf2, 0x58, 0x41, 0x5c, 0x5b, 0xc3],
+		`push rbx; push r12; push rax; mov ebx, edi; movabs r12, ${imm64(add)};
+		again: mov edi, ebx; mov esi, 1; call r12; dec ebx; jnz again; pop rax; pop r12; pop rbx; ret`,
 	);
-	const ret = code(0xb8, 1, 0, 0, 0, 0xc3);
-	// mov ecx,edi; 1: dec ecx; jnz 1b; ret
-	const spin = code(0x89, 0xf9, 0xff, 0xc9, 0x75, 0xfc, 0xc3);
+	const ret = code("mov eax, 1; ret");
+	const spin = code("mov ecx, edi; again: dec ecx; jnz again; ret");
 	const nested = m.text.define("bench_nested", () => m.run(0, ret, []));
-	const outer = code(...framed(...call(nested)));
+	const outer = code(framed(call(nested)));
 	const version = koffi.load(find_unicorn().path).func("unsigned int uc_version(void *, void *)");
 	const helper = median((n) => m.run(0, loop, [n]), 20_000);
 	const native = median((n) => {

@@ -5,7 +5,8 @@
  *
  *     npx tsx scripts/bench_virt.ts [milliseconds for each line]
  */
-import { call, framed, le } from "../arch/x86/testing.ts";
+import { assembler, imm64 } from "../arch/testing.ts";
+import { call, framed } from "../arch/x86/testing.ts";
 import { MachineKmem } from "../mm/kmem.ts";
 import { create_machine } from "../mm/machine.ts";
 
@@ -29,13 +30,14 @@ function bench(name: string, run: (n: number) => void, n0 = 1000): void {
 	console.log(`${name.padEnd(44)} ${ns < 100 ? ns.toFixed(1) : ns.toFixed(0)} ns`);
 }
 
+const asm = await assembler("x86_64");
 const t0 = performance.now();
 const m = create_machine({ arch: "x86_64", cpus: 2, memory: 256 << 20 });
 const k = new MachineKmem(m, { cur_cpu: () => 0 });
 const t1 = performance.now();
 let n_code = 0;
-const code = (...bytes: number[]) => m.text.define_code(`bench_${n_code++}`, Uint8Array.from(bytes));
-const ret = code(0xb8, 1, 0, 0, 0, 0xc3);
+const code = (text: string) => m.text.define_code(`bench_${n_code++}`, Uint8Array.from(asm(text)));
+const ret = code("mov eax, 1; ret");
 m.run(0, ret, []);
 console.log(
 	`machine made in ${(t1 - t0).toFixed(1)} ms, first run after ${(performance.now() - t1).toFixed(1)} ms more`,
@@ -44,10 +46,9 @@ console.log(
 const add = m.text.define("bench_add", (cpu) => cpu.argp(0) + cpu.argp(1));
 const big = m.text.define("bench_big", (cpu) => cpu.arg(0) + cpu.arg(1));
 const loop_over = (helper: number) =>
-	// push rbx, r12, rax; mov ebx,edi; mov r12,helper; 1: mov edi,ebx; mov esi,1; call r12; dec ebx; jnz 1b; pop…; ret
 	code(
-		...[0x53, 0x41, 0x54, 0x50, 0x89, 0xfb, 0x49, 0xbc, ...le(helper, 8)],
-		...[0x89, 0xdf, 0xbe, 1, 0, 0, 0, 0x41, 0xff, 0xd4, 0xff, 0xcb, 0x75, 0xf2, 0x58, 0x41, 0x5c, 0x5b, 0xc3],
+		`push rbx; push r12; push rax; mov ebx, edi; movabs r12, ${imm64(helper)};
+		again: mov edi, ebx; mov esi, 1; call r12; dec ebx; jnz again; pop rax; pop r12; pop rbx; ret`,
 	);
 const f_add = loop_over(add);
 const f_big = loop_over(big);
@@ -57,11 +58,11 @@ bench("call into machine code and back", (n) => {
 	for (let i = 0; i < n; i++) m.run(0, ret, [1, 2]);
 });
 const nested = m.text.define("bench_nested", () => m.run(0, ret, []));
-const f_nested = code(...framed(...call(nested)));
+const f_nested = code(framed(call(nested)));
 bench("… with a helper that calls machine code", (n) => {
 	for (let i = 0; i < n; i++) m.run(0, f_nested, []);
 });
-const load = code(0x48, 0x8b, 0x07, 0xc3);
+const load = code("mov rax, [rdi]; ret");
 m.arch.add_extable(m, [
 	{
 		insn: load,
@@ -74,11 +75,9 @@ m.arch.add_extable(m, [
 bench("fault mended by an exception table", (n) => {
 	for (let i = 0; i < n; i++) m.run(0, load, [8]);
 });
-// mov ecx,edi; 1: dec ecx; jnz 1b; ret
-const spin = code(0x89, 0xf9, 0xff, 0xc9, 0x75, 0xfc, 0xc3);
+const spin = code("mov ecx, edi; again: dec ecx; jnz again; ret");
 bench("guest: dec and jnz", (n) => m.run(0, spin, [n]), 1_000_000);
-// mov ecx,edi; 1: mov rax,[rsi]; mov [rsi+8],rax; dec ecx; jnz 1b; ret
-const mem_loop = code(0x89, 0xf9, 0x48, 0x8b, 0x06, 0x48, 0x89, 0x46, 8, 0xff, 0xc9, 0x75, 0xf5, 0xc3);
+const mem_loop = code("mov ecx, edi; again: mov rax, [rsi]; mov [rsi + 8], rax; dec ecx; jnz again; ret");
 const va = m.vmalloc.vzalloc(1 << 20);
 bench("guest: load and store", (n) => m.run(0, mem_loop, [n, va]), 1_000_000);
 
@@ -123,9 +122,8 @@ bench("mmap, touch, munmap", (n) => {
 		mm.munmap(a, 4096);
 	}
 });
-// mov eax,1; 1: syscall; jmp 1b
 const ut = mm.mmap(0, 4096, 7, 0x22, null, 0);
-mm.write(ut, Uint8Array.of(0xb8, 1, 0, 0, 0, 0x0f, 5, 0xeb, 0xfc));
+mm.write(ut, Uint8Array.from(asm("mov eax, 1; again: syscall; jmp again")));
 const regs = m.arch.new_user_regs();
 regs.pc = ut;
 bench("system call from user code", (n) => {

@@ -4,6 +4,8 @@ import { MachineKmem } from "../../mm/kmem.ts";
 import { create_machine, type Machine } from "../../mm/machine.ts";
 import { PAGE_SIZE } from "../../virt/ram.ts";
 import { type Fault, KernelOops, PROT_KERNEL_RO, PROT_KERNEL_ROX, Stall } from "../arch.ts";
+import { assembler } from "../testing.ts";
+import { LSE, st_op } from "./lib/insn.ts";
 
 let m: Machine;
 let n = 0;
@@ -12,22 +14,19 @@ beforeEach(() => {
 });
 afterEach(() => m.close());
 
-const bytes = (...w: number[]): Uint8Array => new Uint8Array(Uint32Array.from(w).buffer);
-const code = (...w: number[]): number => m.text.define_code(`code_${n++}`, bytes(...w));
-/** movz and movk of 64 bits into a register */
-const mov = (r: number, addr: number): number[] =>
-	[0, 1, 2, 3].map((i) => {
-		const part = Number((BigInt.asUintN(64, BigInt(addr)) >> BigInt(16 * i)) & 0xffffn);
-		return ((i ? 0xf2800000 : 0xd2800000) | (i << 21) | (part << 5) | r) >>> 0;
-	});
-const RET = 0xd65f03c0;
-const PUSH_LR = 0xa9bf7bfd;
-const POP_LR = 0xa8c17bfd;
-const BLR_X9 = 0xd63f0120;
-const call = (addr: number): number[] => [PUSH_LR, ...mov(9, addr), BLR_X9, POP_LR, RET];
-/** ldr x0,[x0]; ret / str x1,[x0]; ret */
-const LOAD = [0xf9400000, RET];
-const STORE = [0xf9000001, RET];
+const asm = await assembler("arm64");
+const bytes = (text: string): Uint8Array => Uint8Array.from(asm(text));
+const code = (text: string): number => m.text.define_code(`code_${n++}`, bytes(text));
+/** 64 bits into a register. */
+function mov(r: string, v: number): string {
+	const part = (i: number) => (BigInt.asUintN(64, BigInt(v)) >> BigInt(16 * i)) & 0xffffn;
+	const movk = [1, 2, 3].map((i) => `movk ${r}, #${part(i)}, lsl #${16 * i}`);
+	return [`movz ${r}, #${part(0)}`, ...movk].join("; ");
+}
+const call = (addr: number): string =>
+	`stp x29, x30, [sp, #-16]!; ${mov("x9", addr)}; blr x9; ldp x29, x30, [sp], #16; ret`;
+const LOAD = "ldr x0, [x0]; ret";
+const STORE = "str x1, [x0]; ret";
 
 function fault(fn: () => unknown): Fault {
 	try {
@@ -46,7 +45,7 @@ describe("an arm64 machine", () => {
 			const k = cpu.argp(0);
 			return k === 0 ? 0 : Number(m.run(1 - cpu.id, f.at, [k - 1])) + 1;
 		});
-		f.at = code(...call(rec));
+		f.at = code(call(rec));
 		expect(m.run(0, f.at, [20])).toBe(20n);
 		const seen: bigint[] = [];
 		const args = m.text.define("args", (cpu) => {
@@ -54,14 +53,14 @@ describe("an arm64 machine", () => {
 			expect(cpu.caller).toBe(g + 6 * 4);
 			return -1;
 		});
-		const g = code(...call(args));
+		const g = code(call(args));
 		expect(m.run(0, g, [1, -1, 2 ** 40, 0xffffffffffffffffn, 5, 6])).toBe(0xffffffffffffffffn);
 		expect(seen).toEqual([1n, 0xffffffffffffffffn, 2n ** 40n, 0xffffffffffffffffn, 5n, 6n]);
 	});
 
 	it("reports faults, and mends those an exception table has", () => {
-		const load = code(...LOAD);
-		const store = code(...STORE);
+		const load = code(LOAD);
+		const store = code(STORE);
 		for (let i = 8; i < 12; i++)
 			expect(fault(() => m.run(0, load, [i]))).toMatchObject({
 				page_fault: true,
@@ -74,8 +73,8 @@ describe("an arm64 machine", () => {
 		expect(fault(() => m.run(0, store, [-4096, 1]))).toMatchObject({ addr: -4096, write: true, exec: false });
 		expect(() => m.run(0, load, [8])).toThrow(/NULL pointer dereference at virtual address 0000000000000008/);
 		expect(fault(() => m.run(0, 0, []))).toMatchObject({ addr: 0, exec: true });
-		expect(() => m.run(0, code(0xd4200000), [])).toThrow(/BRK/);
-		expect(() => m.run(0, code(0), [])).toThrow(/Undefined instruction/);
+		expect(() => m.run(0, code("brk #0"), [])).toThrow(/BRK/);
+		expect(() => m.run(0, m.text.define_code("udf", new Uint8Array(4)), [])).toThrow(/Undefined instruction/);
 		// the fixup word: clear x0, go on after the access
 		m.arch.add_extable(m, [m.arch.bpf_extable_entry(load, (0 << 27) | 16)]);
 		expect(m.run(0, load, [8])).toBe(0n);
@@ -87,8 +86,8 @@ describe("an arm64 machine", () => {
 
 	it("keeps the rights of pages, and sees new code", () => {
 		const va = m.vmalloc.vzalloc(PAGE_SIZE);
-		const load = code(...LOAD);
-		const store = code(...STORE);
+		const load = code(LOAD);
+		const store = code(STORE);
 		m.run(0, store, [va, 7]);
 		m.vmalloc.set_memory(va, 1, PROT_KERNEL_RO);
 		expect(m.run(0, load, [va])).toBe(7n);
@@ -98,7 +97,7 @@ describe("an arm64 machine", () => {
 		expect(fault(() => m.run(0, load, [va]))).toMatchObject({ present: false });
 		const image = m.modules.__vmalloc(PAGE_SIZE, 0, PROT_KERNEL_ROX);
 		for (let i = 1; i < 5; i++) {
-			m.text_poke(image, bytes(0xd2800000 | (i << 5), RET));
+			m.text_poke(image, bytes(`mov x0, #${i}; ret`));
 			for (const cpu of [0, 1]) expect(m.run(cpu, image, [])).toBe(BigInt(i));
 		}
 		m.modules.vfree(image);
@@ -106,27 +105,28 @@ describe("an arm64 machine", () => {
 
 	it("has percpu bases, current, and atomics on percpu memory", () => {
 		const p = m.percpu.alloc_percpu(8);
-		// mrs x9,tpidr_el1; add x0,x0,x9; mov x1,#1; stadd x1,[x0]; ldr x0,[x0]; ret
-		const f = code(0xd538d089, 0x8b090000, 0xd2800021, 0xf821001f, 0xf9400000, RET);
+		// an LSE atomic is younger than the assembler: stadd x1, [x0]
+		const stadd = `.word 0x${st_op(1, LSE.ADD, 0, 1).toString(16)}`;
+		const f = code(`mrs x9, tpidr_el1; add x0, x0, x9; mov x1, #1; ${stadd}; ldr x0, [x0]; ret`);
 		for (let i = 1; i < 4; i++) for (const cpu of [0, 1]) expect(m.run(cpu, f, [p])).toBe(BigInt(i));
 		expect(m.mem.r64(m.percpu.per_cpu_ptr(p, 1))).toBe(3n);
 		m.arch.set_current(0, 0x1234000);
-		expect(m.run(0, code(0xd5384100, RET), [])).toBe(0x1234000n); // mrs x0,sp_el0
+		expect(m.run(0, code("mrs x0, sp_el0; ret"), [])).toBe(0x1234000n);
 		m.percpu.free_percpu(p);
 	});
 
 	it("ends loops by time and by count", () => {
 		const cpu = m.arch.cpus[0]!;
 		cpu.stall_ms = 300;
-		expect(() => m.run(0, code(0x14000000), [])).toThrow(Stall);
+		expect(() => m.run(0, code("again: b again"), [])).toThrow(Stall);
 		const id = m.text.define("id", (c) => c.argp(0));
-		const f = code(...call(id));
+		const f = code(call(id));
 		m.run(0, f, [1]);
 		cpu.insn_budget = 100;
 		m.run(0, f, [1]);
 		// stp, four moves, blr, wfi; ldp, ret, wfi
 		expect(cpu.insn_budget).toBe(90);
-		expect(() => m.run(0, code(0x14000000), [])).toThrow(/budget/);
+		expect(() => m.run(0, code("again: b again"), [])).toThrow(/budget/);
 	});
 
 	it("runs user code apart from the kernel", () => {
@@ -135,10 +135,9 @@ describe("an arm64 machine", () => {
 		const mm = k.new_mm();
 		const text = mm.mmap(0, PAGE_SIZE, 7, 0x22, null, 0);
 		const stack = mm.mmap(0, 2 * PAGE_SIZE, 3, 0x22, null, 0);
-		// mov x8,#5; svc #0; str x0,[sp,#-16]!; svc #0; brk #0; ldr x0,[x1]
-		mm.write(text, bytes(0xd28000a8, 0xd4000001, 0xf81f0fe0, 0xd4000001, 0xd4200000, 0xf9400020));
+		mm.write(text, bytes("mov x8, #5; svc #0; str x0, [sp, #-16]!; svc #0; brk #0; ldr x0, [x1]"));
 		const regs = m.arch.new_user_regs();
-		const add = code(0x8b010000, RET);
+		const add = code("add x0, x0, x1; ret");
 		for (const cpu of [0, 1]) {
 			regs.pc = text;
 			regs.tls = 0x5555000;
@@ -165,7 +164,7 @@ describe("an arm64 machine", () => {
 			});
 			// PAN, PXN
 			m.arch.switch_table(cpu, mm.table);
-			expect(fault(() => m.run(cpu, code(...LOAD), [stack + 2 * PAGE_SIZE - 16]))).toMatchObject({
+			expect(fault(() => m.run(cpu, code(LOAD), [stack + 2 * PAGE_SIZE - 16]))).toMatchObject({
 				present: true,
 			});
 			expect(fault(() => m.run(cpu, text, []))).toMatchObject({ present: true, exec: true });

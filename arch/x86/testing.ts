@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What the tests of arch/, virt/ and mm/ share: snippets of x86-64 machine code. */
+/** What the tests of arch/, virt/ and mm/ share: pieces of x86-64 assembly. */
+import { imm64 } from "../testing.ts";
 
 /** Little-endian bytes of a number. */
 export function le(v: number | bigint, bytes: number): number[] {
@@ -12,12 +13,12 @@ export function le(v: number | bigint, bytes: number): number[] {
 	return out;
 }
 
-/** mov rax, imm64; call rax */
-export function call(addr: number): number[] {
-	return [0x48, 0xb8, ...le(addr, 8), 0xff, 0xd0];
+/** A call of any address. */
+export function call(addr: number): string {
+	return `movabs rax, ${imm64(addr)}; call rax`;
 }
 
 /** A function that keeps the stack aligned around a body. */
-export function framed(...body: number[]): number[] {
-	return [0x48, 0x83, 0xec, 8, ...body, 0x48, 0x83, 0xc4, 8, 0xc3];
+export function framed(body: string): string {
+	return `sub rsp, 8; ${body}; add rsp, 8; ret`;
 }

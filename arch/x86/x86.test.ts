@@ -3,8 +3,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { create_machine, type Machine } from "../../mm/machine.ts";
 import { PAGE_SIZE } from "../../virt/ram.ts";
 import { KernelOops, PROT_KERNEL, PROT_KERNEL_RO, PROT_KERNEL_ROX, Stall } from "../arch.ts";
+import { assembler, imm64 } from "../testing.ts";
 import { parse_extable } from "./extable.ts";
 import { call, framed, le } from "./testing.ts";
+
+const asm = await assembler("x86_64");
 
 let m: Machine;
 let n = 0;
@@ -12,15 +15,13 @@ function machine(cpus = 1): Machine {
 	m = create_machine({ arch: "x86_64", cpus, memory: 64 << 20 });
 	return m;
 }
-function code(...bytes: number[]): number {
-	return m.text.define_code(`code_${n++}`, Uint8Array.from(bytes));
+function code(text: string): number {
+	return m.text.define_code(`code_${n++}`, Uint8Array.from(asm(text)));
 }
 afterEach(() => m.close());
 
-/** mov rax,[rdi]; ret */
-const LOAD = [0x48, 0x8b, 0x07, 0xc3];
-/** mov [rdi],rsi; ret */
-const STORE = [0x48, 0x89, 0x37, 0xc3];
+const LOAD = "mov rax, [rdi]; ret";
+const STORE = "mov [rdi], rsi; ret";
 
 function oops(fn: () => unknown): KernelOops {
 	try {
@@ -40,7 +41,7 @@ describe("calls", () => {
 			seen.push(cpu.arg(0), cpu.argp(1), cpu.arg32(2), cpu.args32(3), cpu.arg(4), cpu.argp(5));
 			return -2;
 		});
-		const f = code(...framed(...call(helper)));
+		const f = code(framed(call(helper)));
 		expect(m.run(0, f, [0xfedcba9876543210n, -0x778000000000, -1, -1, 5n, 2 ** 47])).toBe(
 			0xfffffffffffffffen,
 		);
@@ -51,7 +52,7 @@ describe("calls", () => {
 		machine();
 		const nothing = m.text.define("nothing", () => undefined);
 		// mov rax,addr; call rax returns the address itself
-		expect(m.run(0, code(...framed(...call(nothing))), [])).toBe(BigInt.asUintN(64, BigInt(nothing)));
+		expect(m.run(0, code(framed(call(nothing))), [])).toBe(BigInt.asUintN(64, BigInt(nothing)));
 	});
 
 	it("nest: a handler runs machine code, and its caller's registers survive", () => {
@@ -66,8 +67,7 @@ describe("calls", () => {
 			depth--;
 			return r;
 		});
-		// push rbx; mov rbx,rdi; call rec; add rax,rbx; pop rbx; ret
-		f = code(0x53, 0x48, 0x89, 0xfb, ...call(rec), 0x48, 0x01, 0xd8, 0x5b, 0xc3);
+		f = code(`push rbx; mov rbx, rdi; ${call(rec)}; add rax, rbx; pop rbx; ret`);
 		// f(k) = k + rec(k), rec(k) = f(k - 1) + 1
 		expect(m.run(0, f, [60])).toBe(BigInt((60 * 61) / 2 + 60));
 		expect(deepest).toBe(61);
@@ -75,13 +75,12 @@ describe("calls", () => {
 
 	it("survive an oops below: the handler that catches it goes on", () => {
 		machine();
-		const load = code(...LOAD);
+		const load = code(LOAD);
 		const guarded = m.text.define("guarded", () => {
 			expect(() => m.run(0, load, [8])).toThrow(KernelOops);
 			return 7;
 		});
-		// push rbx; mov ebx,35; call guarded; add rax,rbx; pop rbx; ret
-		const f = code(0x53, 0xbb, ...le(35, 4), ...call(guarded), 0x48, 0x01, 0xd8, 0x5b, 0xc3);
+		const f = code(`push rbx; mov ebx, 35; ${call(guarded)}; add rax, rbx; pop rbx; ret`);
 		expect(m.run(0, f, [])).toBe(42n);
 	});
 
@@ -90,14 +89,14 @@ describe("calls", () => {
 		const bad = m.text.define("bad", () => {
 			throw new TypeError("from a handler");
 		});
-		const f = code(...framed(...call(bad)));
+		const f = code(framed(call(bad)));
 		for (let i = 0; i < 3; i++) expect(() => m.run(0, f, [])).toThrow("from a handler");
-		expect(m.run(0, code(0xb8, 1, 0, 0, 0, 0xc3), [])).toBe(1n);
+		expect(m.run(0, code("mov eax, 1; ret"), [])).toBe(1n);
 	});
 
 	it("say which function is not ported", () => {
 		machine();
-		const f = code(...framed(...call(m.text.define("some_kernel_function"))));
+		const f = code(framed(call(m.text.define("some_kernel_function"))));
 		expect(() => m.run(0, f, [])).toThrow(/not ported.*some_kernel_function/);
 		m.arch.on_call = (cpu, addr) => (addr === m.text.va("some_kernel_function") ? 3 : Number(cpu.id));
 		expect(m.run(0, f, [])).toBe(3n);
@@ -105,20 +104,20 @@ describe("calls", () => {
 
 	it("jump: a handler can leave its caller for good", () => {
 		machine();
-		const landing = code(0x48, 0x89, 0xf8, 0x48, 0x83, 0xc4, 16, 0xc3); // mov rax,rdi; drop two slots; ret
+		const landing = code("mov rax, rdi; add rsp, 16; ret"); // drops two slots
 		const unwind = m.text.define("unwind", (cpu) => {
 			cpu.set_reg(7, 99n);
 			cpu.jump(landing);
 		});
-		expect(m.run(0, code(...framed(...call(unwind), 0x0f, 0x0b)), [])).toBe(99n);
+		expect(m.run(0, code(framed(`${call(unwind)}; ud2`)), [])).toBe(99n);
 	});
 });
 
 describe("faults", () => {
 	it("are oopses when nothing provides for them", () => {
 		machine();
-		const load = code(...LOAD);
-		const store = code(...STORE);
+		const load = code(LOAD);
+		const store = code(STORE);
 		const nul = oops(() => m.run(0, load, [8]));
 		expect(nul.message).toMatch(/^BUG: kernel NULL pointer dereference, address: 0000000000000008/);
 		expect(nul.fault).toMatchObject({
@@ -135,22 +134,23 @@ describe("faults", () => {
 		expect(wr.message).toMatch(/unable to handle page fault.*ffffc90000000000.*write access/);
 		expect(oops(() => m.run(0, load, [0x4141414141414141n])).message).toMatch(/general protection fault/);
 		expect(oops(() => m.run(0, 0, [])).fault).toMatchObject({ vector: 14, addr: 0, exec: true });
-		expect(oops(() => m.run(0, code(0x0f, 0x0b), [])).message).toMatch(/invalid opcode/);
-		expect(oops(() => m.run(0, code(0xcc), [])).message).toMatch(/int3/);
+		expect(oops(() => m.run(0, code("ud2"), [])).message).toMatch(/invalid opcode/);
+		expect(oops(() => m.run(0, code("int3"), [])).message).toMatch(/int3/);
 	});
 
 	it("stay single: an engine that is not told would turn the second into a double fault", () => {
 		machine();
-		const load = code(...LOAD);
+		const load = code(LOAD);
 		for (let i = 1; i < 6; i++)
 			expect(oops(() => m.run(0, load, [i])).fault).toMatchObject({ vector: 14, addr: i });
 	});
 
 	it("go through the exception table in BPF's format", () => {
 		machine();
-		// mov rax,imm; mov rcx,[rdi]; add rax,rcx; ret — the load clears rcx (pt_regs offset 88) and is skipped
-		const f = code(0xb8, ...le(5, 4), 0xb9, ...le(100, 4), 0x48, 0x8b, 0x0f, 0x48, 0x01, 0xc8, 0xc3);
-		const insn = f + 10;
+		const before = "mov eax, 5; mov ecx, 100";
+		// the load clears rcx (pt_regs offset 88) and is skipped
+		const f = code(`${before}; mov rcx, [rdi]; add rax, rcx; ret`);
+		const insn = f + asm(before).length;
 		const table_at = f + 0x1000;
 		const bytes = Uint8Array.from([...le(insn - table_at, 4), ...le((88 << 8) | 3, 4), ...le(7, 4)]);
 		const owner = {};
@@ -172,8 +172,8 @@ describe("faults", () => {
 	it("refuse what a guest page does not allow", () => {
 		machine();
 		const va = m.vmalloc.vzalloc(PAGE_SIZE);
-		const load = code(...LOAD);
-		const store = code(...STORE);
+		const load = code(LOAD);
+		const store = code(STORE);
 		m.run(0, store, [va, 0x1234]);
 		expect(m.mem.r64(va)).toBe(0x1234n);
 		// NX
@@ -200,11 +200,10 @@ describe("faults", () => {
 
 	it("stop a kernel stack at its guard page", () => {
 		machine();
-		// f: sub rsp,1024; call f
-		const f = code(0x48, 0x81, 0xec, ...le(1024, 4), 0xe8, ...le(-12, 4));
+		const f = code("f: sub rsp, 1024; call f");
 		const o = oops(() => m.run(0, f, []));
 		expect(o.fault).toMatchObject({ vector: 14, write: true, present: false });
-		expect(m.run(0, code(0xb8, 1, 0, 0, 0, 0xc3), [])).toBe(1n);
+		expect(m.run(0, code("mov eax, 1; ret"), [])).toBe(1n);
 	});
 });
 
@@ -214,8 +213,8 @@ describe("mappings", () => {
 		const a = m.vmalloc.vzalloc(PAGE_SIZE);
 		const pfn = m.vmalloc.vmalloc_to_page(a);
 		const b = m.vmalloc.vmap([pfn, pfn]);
-		const store = code(...STORE);
-		const load = code(...LOAD);
+		const store = code(STORE);
+		const load = code(LOAD);
 		m.run(0, store, [b, 0x1122334455667788n]);
 		expect(m.run(0, load, [b + PAGE_SIZE])).toBe(0x1122334455667788n);
 		expect(m.mem.r64(a)).toBe(0x1122334455667788n);
@@ -231,7 +230,7 @@ describe("mappings", () => {
 	it("let new code take the place of old code", () => {
 		machine(2);
 		const image = m.modules.__vmalloc(PAGE_SIZE, 0, PROT_KERNEL_ROX);
-		const ret = (v: number) => Uint8Array.from([0xb8, ...le(v, 4), 0xc3]);
+		const ret = (v: number) => Uint8Array.from(asm(`mov eax, ${v}; ret`));
 		for (let i = 1; i < 6; i++) {
 			m.text_poke(image, ret(i));
 			for (let cpu = 0; cpu < 2; cpu++)
@@ -250,14 +249,14 @@ describe("mappings", () => {
 		machine();
 		const image = m.modules.__vmalloc(PAGE_SIZE, 0, PROT_KERNEL_ROX);
 		const direct = m.pages.page_to_virt(m.modules.vmalloc_to_page(image));
-		m.mem.write(direct, Uint8Array.from([0xb8, ...le(1, 4), 0xc3]));
+		m.mem.write(direct, Uint8Array.from(asm("mov eax, 1; ret")));
 		m.arch.flush_icache(image, image + 6);
 		expect(m.run(0, image, [])).toBe(1n);
-		m.mem.write(direct, Uint8Array.from([0xb8, ...le(2, 4), 0xc3]));
+		m.mem.write(direct, Uint8Array.from(asm("mov eax, 2; ret")));
 		m.arch.flush_icache_all();
 		expect(m.run(0, image, [])).toBe(2n);
 		// guest stores to a page with code are noticed by the engine itself
-		m.run(0, code(0xc6, 0x47, 0x01, 3, 0xc3), [direct]); // mov byte [rdi+1],3
+		m.run(0, code("mov byte ptr [rdi + 1], 3; ret"), [direct]);
 		expect(m.run(0, image, [])).toBe(3n);
 	});
 });
@@ -267,23 +266,21 @@ describe("limits", () => {
 		machine();
 		m.arch.cpus[0]!.stall_ms = 300;
 		const t = performance.now();
-		expect(() => m.run(0, code(0xeb, 0xfe), [])).toThrow(Stall);
+		expect(() => m.run(0, code("again: jmp again"), [])).toThrow(Stall);
 		expect(performance.now() - t).toBeLessThan(5000);
-		expect(m.run(0, code(0xb8, 1, 0, 0, 0, 0xc3), [])).toBe(1n);
+		expect(m.run(0, code("mov eax, 1; ret"), [])).toBe(1n);
 	});
 
 	it("report a loop whose time goes into handlers", () => {
 		machine();
 		m.arch.cpus[0]!.stall_ms = 300;
 		const spin = m.text.define("spin", () => 0);
-		const body = call(spin);
-		expect(() => m.run(0, code(0x50, ...body, 0xeb, 0x100 - body.length - 2), [])).toThrow(Stall);
+		expect(() => m.run(0, code(`push rax; again: ${call(spin)}; jmp again`), [])).toThrow(Stall);
 	});
 
 	it("do not disturb what runs longer than a tick", () => {
 		machine();
-		// mov ecx,400M; 1: dec ecx; jnz 1b; mov eax,9; ret
-		const f = code(0xb9, ...le(400_000_000, 4), 0xff, 0xc9, 0x75, 0xfc, 0xb8, 9, 0, 0, 0, 0xc3);
+		const f = code("mov ecx, 400000000; again: dec ecx; jnz again; mov eax, 9; ret");
 		expect(m.run(0, f, [])).toBe(9n);
 	});
 
@@ -291,13 +288,13 @@ describe("limits", () => {
 		machine();
 		const cpu = m.arch.cpus[0]!;
 		const id = m.text.define("id", (c) => c.argp(0));
-		const f = code(...framed(...call(id), 0x90, 0x90));
+		const f = code(framed(`${call(id)}; nop; nop`));
 		m.run(0, f, [1]);
 		cpu.insn_budget = 1000;
 		expect(m.run(0, f, [5])).toBe(5n);
 		// sub, mov, call, hlt | ret, nop, nop, add, ret, hlt
 		expect(cpu.insn_budget).toBe(1000 - 10);
-		const loop = code(0xeb, 0xfe);
+		const loop = code("again: jmp again");
 		expect(() => m.run(0, loop, [])).toThrow(/budget/);
 		expect(cpu.insn_budget).toBe(0);
 		expect(() => m.run(0, f, [5])).toThrow(/budget/);
@@ -307,7 +304,7 @@ describe("limits", () => {
 
 	it("trace every instruction, code translated before included", () => {
 		machine();
-		const f = code(0x90, 0xb8, 4, 0, 0, 0, 0xc3);
+		const f = code("nop; mov eax, 4; ret");
 		expect(m.run(0, f, [])).toBe(4n);
 		const pcs: number[] = [];
 		m.arch.cpus[0]!.trace = (pc) => pcs.push(pc);
@@ -322,13 +319,10 @@ describe("CPUs", () => {
 	it("have their own percpu base, number and stack, on one RAM", () => {
 		machine(4);
 		const off = m.text.va("this_cpu_off");
-		// mov rax, gs:[this_cpu_off]
-		const f = code(0x65, 0x48, 0x8b, 0x04, 0x25, ...le(off, 4), 0xc3);
-		// mov eax, gs:[pcpu_hot + 12]
-		const g = code(0x65, 0x8b, 0x04, 0x25, ...le(m.text.va("pcpu_hot") + 12, 4), 0xc3);
+		const f = code(`mov rax, gs:[${imm64(off)}]; ret`);
+		const g = code(`mov eax, gs:[${imm64(m.text.va("pcpu_hot") + 12)}]; ret`);
 		const p = m.percpu.alloc_percpu(8);
-		// lock inc qword gs:[rdi]; ret
-		const inc = code(0x65, 0x48, 0xff, 0x07, 0xc3);
+		const inc = code("inc qword ptr gs:[rdi]; ret");
 		for (let cpu = 0; cpu < 4; cpu++) {
 			expect(m.run(cpu, f, [])).toBe(BigInt.asUintN(64, BigInt(m.arch.per_cpu_offset(cpu))));
 			expect(m.run(cpu, g, [])).toBe(BigInt(cpu));
@@ -341,8 +335,8 @@ describe("CPUs", () => {
 	it("run into each other's calls: a handler on one CPU runs code on another", () => {
 		machine(2);
 		const other = m.text.define("other", (cpu) => m.run(1, m.text.va("sum"), [cpu.argp(0), 1]));
-		m.text.define_code("sum", Uint8Array.of(0x48, 0x8d, 0x04, 0x37, 0xc3)); // lea rax,[rdi+rsi]
-		expect(m.run(0, code(...framed(...call(other))), [41])).toBe(42n);
+		m.text.define_code("sum", Uint8Array.from(asm("lea rax, [rdi + rsi]; ret")));
+		expect(m.run(0, code(framed(call(other))), [41])).toBe(42n);
 	});
 });
 
