@@ -22,6 +22,7 @@ interface Args {
 	"json-summary": string | undefined;
 	debug: boolean;
 	arch: string;
+	"state-embedding": boolean;
 }
 
 /** Flags of test_progs that take a value with `=` or none, as yargs can read them: `--verbose=vv` is -vvv. */
@@ -134,6 +135,11 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					default: false,
 					describe: "print extra debug information for test_progs",
 				})
+				.option("state-embedding", {
+					type: "boolean",
+					default: false,
+					describe: "Hold every executed instruction against the states that the verifier recorded (slow)",
+				})
 				.option("arch", {
 					type: "string",
 					choices: ["x86_64", "arm64"],
@@ -169,10 +175,20 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 			if (workers) {
 				const { name, num, allow, deny } = args;
 				const select: SelectArgs = { name, num, allow, deny, "name-blacklist": args["name-blacklist"] };
-				const options = { select, verbosity, verifierStats: args["verifier-stats"], arch: args.arch };
+				const options = {
+					select,
+					verbosity,
+					verifierStats: args["verifier-stats"],
+					arch: args.arch,
+					stateEmbedding: args["state-embedding"],
+				};
 				return done(await progs.runParallel(startWorkers(workers, options)));
 			}
-			const kernel = await bootTestKernel({ arch: args.arch as MirrorArch, verbosity });
+			const kernel = await bootTestKernel({
+				arch: args.arch as MirrorArch,
+				verbosity,
+				stateEmbedding: args["state-embedding"],
+			});
 			done(await progs.run(kernel));
 		},
 	};

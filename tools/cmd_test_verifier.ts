@@ -10,6 +10,7 @@ interface Args {
 	verbose: boolean;
 	interpret: boolean;
 	arch: string;
+	"state-embedding": boolean;
 }
 
 export function testVerifierCommand(done: (code: number) => void): CommandModule<object, Args> {
@@ -29,6 +30,11 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 					default: false,
 					describe: "Run the programs on the interpreter instead of the JIT's code",
 				})
+				.option("state-embedding", {
+					type: "boolean",
+					default: false,
+					describe: "Hold every executed instruction against the states that the verifier recorded (slow)",
+				})
 				.option("arch", {
 					type: "string",
 					choices: ["x86_64", "arm64"],
@@ -45,6 +51,7 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 			const kernel = await bootTestKernel({
 				arch: args.arch as MirrorArch,
 				verbosity: 0,
+				stateEmbedding: args["state-embedding"],
 				boot: { config: { bpf_jit_enable: !args.interpret } },
 			});
 			done(

@@ -100,6 +100,8 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 export async function bootTestKernel(options: {
 	arch?: MirrorArch;
 	verbosity?: number;
+	/** Hold every executed instruction against the verifier's states; what does not fit fails the test. */
+	stateEmbedding?: boolean;
 	boot?: BootOptions;
 }): Promise<TestKernel> {
 	const mirror = bootMirror({
@@ -108,13 +110,14 @@ export async function bootTestKernel(options: {
 		modules: ["bpf_testmod"],
 		verbose: (options.verbosity ?? 0) > 1,
 		...options.boot,
+		config: { ...options.boot?.config, state_embedding: options.stateEmbedding ?? false },
 	});
 	return {
 		name: `mirror ${mirror.kernel.config.arch}`,
 		isMirror: true,
 		newProcess: mirror.newProcess,
 		endProcess: mirror.endProcess,
-		leaks: async () => mirror.leaks(),
+		leaks: async () => [...mirror.leaks(), ...mirror.stateViolations()],
 		dmesg: mirror.dmesg,
 	};
 }

@@ -7,7 +7,7 @@ import { selectorOf } from "./cmd_test_progs.ts";
 import { bootTestKernel, type MirrorArch } from "./mirror.ts";
 import type { WorkerOptions } from "./test_progs_workers.ts";
 
-const { select, verbosity, verifierStats, arch } = workerData as WorkerOptions;
+const { select, verbosity, verifierStats, arch, stateEmbedding } = workerData as WorkerOptions;
 const selector = selectorOf(select);
 if (typeof selector === "string") throw new Error(selector);
 const progs = new TestProgs(progTests, {
@@ -20,7 +20,7 @@ const progs = new TestProgs(progTests, {
 	worker: true,
 	out: () => {},
 });
-const kernel = await bootTestKernel({ arch: arch as MirrorArch, verbosity });
+const kernel = await bootTestKernel({ arch: arch as MirrorArch, verbosity, stateEmbedding });
 parentPort!.on("message", async (num: number) => {
 	parentPort!.postMessage(await progs.runNumber(num, kernel));
 });

@@ -10,6 +10,7 @@ export interface WorkerOptions {
 	readonly verbosity: number;
 	readonly verifierStats: boolean;
 	readonly arch: string;
+	readonly stateEmbedding: boolean;
 }
 
 class ThreadWorker implements TestWorker {
