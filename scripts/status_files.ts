@@ -29,7 +29,12 @@ export const kernelFiles: readonly KernelFile[] = [
 	),
 	not("kernel/bpf/bpf_local_storage.c", "elements (creation and verification are ported)"),
 	whole("kernel/bpf/bpf_lru_list.c", ...bpf("bpf_lru_list")),
-	partly("kernel/bpf/bpf_lsm.c", "attaching", ...bpf("bpf_lsm", "bpf_lsm_allowed", "bpf_lsm_hooks")),
+	partly(
+		"kernel/bpf/bpf_lsm.c",
+		"attaching to cgroups, and to hooks other than bpf, bpf_map and bpf_prog",
+		...bpf("bpf_lsm", "bpf_lsm_allowed", "bpf_lsm_hooks"),
+		"kernel/security.ts",
+	),
 	partly(
 		"kernel/bpf/bpf_struct_ops.c",
 		"values of the map, registration, links",
@@ -97,7 +102,12 @@ export const kernelFiles: readonly KernelFile[] = [
 	not("kernel/bpf/tcx.c"),
 	whole("kernel/bpf/tnum.c", ...bpf("tnum"), "kernel/bpf/scalar/tnum.ts"),
 	partly("kernel/bpf/token.c", "creation of tokens", ...bpf("attr")),
-	partly("kernel/bpf/trampoline.c", "linking programs into functions", ...bpf("trampoline")),
+	partly(
+		"kernel/bpf/trampoline.c",
+		"shims of LSM programs on cgroups",
+		...bpf("trampoline"),
+		"kernel/trace/ftrace.ts",
+	),
 	whole(
 		"kernel/bpf/verifier.c",
 		...bpf("verifier", "states", "regs", "liveness", "backtrack", "check_mem", "stack", "stack_depth", "alu"),
@@ -116,10 +126,16 @@ export const kernelFiles: readonly KernelFile[] = [
 	partly("net/bpf/test_run.c", "live frames, flow dissector, socket lookup", "net/bpf/test_run.ts"),
 	partly(
 		"arch/x86/net/bpf_jit_comp.c",
-		"trampolines and dispatchers",
+		"use of dispatchers (they are made), accounting of call depth",
 		"arch/x86/net/bpf_jit_comp.ts",
+		"arch/x86/net/trampoline.ts",
 		"arch/x86/net/emit.ts",
 	),
-	partly("arch/arm64/net/bpf_jit_comp.c", "trampolines", "arch/arm64/net/bpf_jit_comp.ts"),
+	whole(
+		"arch/arm64/net/bpf_jit_comp.c",
+		"arch/arm64/net/bpf_jit_comp.ts",
+		"arch/arm64/net/code.ts",
+		"arch/arm64/net/trampoline.ts",
+	),
 	whole("arch/arm64/lib/insn.c", "arch/arm64/lib/insn.ts"),
 ];

@@ -202,6 +202,18 @@ describe("trampolines", () => {
 		expect(attach(prog)).toBe(-EBUSY);
 	});
 
+	it("count runs while statistics are on", () => {
+		const prog = load(MOD, U.BPF_TRACE_FEXIT);
+		expect(attach(prog)).toBeGreaterThan(0);
+		const runner = load(MOD, U.BPF_MODIFY_RETURN);
+		test_run(runner);
+		expect(k.bpf.prog_stats.size).toBe(0);
+		k.bpf.stats_enabled = 1;
+		test_run(runner);
+		test_run(runner);
+		expect([...k.bpf.prog_stats.values()].map((s) => [s.cnt, s.misses])).toEqual([[2n, 0n]]);
+	});
+
 	it("tell about their links", () => {
 		const link = attach(load(MOD, U.BPF_TRACE_FEXIT));
 		const attr = new bpf_attr();
