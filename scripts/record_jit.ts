@@ -22,6 +22,7 @@ const ADDR_SPACE_CAST = 1;
 const CAST_USER = 1 << 16;
 const PSEUDO_CALL = 1;
 const PSEUDO_FUNC = 4;
+const PSEUDO_MAP_FD = 1;
 const KERNEL = 0xff00_0000_0000_0000n;
 
 export interface RecordImage {
@@ -141,7 +142,11 @@ class RecordCompiler implements Jit {
 			if (lo.src_reg !== PSEUDO_FUNC && ours >= KERNEL) {
 				const end = image.addrs[i + 2]!;
 				if (end >= 10 && end <= code.length) {
-					const theirs = code.readBigUInt64LE(end - 8);
+					// a load of 32 bits with their sign, or of all 64
+					const short = (code[end - 7]! & 0xfe) === 0x48 && code[end - 6] === 0xc7;
+					const theirs = short
+						? BigInt.asUintN(64, BigInt(code.readInt32LE(end - 4)))
+						: code.readBigUInt64LE(end - 8);
 					if (theirs >= KERNEL && !this.learned.has(ours)) this.learned.set(ours, theirs);
 				}
 				const to = this.learned.get(ours);
@@ -173,6 +178,9 @@ class RecordCompiler implements Jit {
 	}
 }
 
+/** Bytes that text poking writes at most. */
+const MAX_PATCH = 8;
+
 /** Image memory that is nowhere but here. */
 class RecordMemory implements JitMemory {
 	private readonly images = new Map<bigint, Uint8Array>();
@@ -183,11 +191,11 @@ class RecordMemory implements JitMemory {
 	load: RecordLoad | null = null;
 	/** Name of the program that was asked for; others in the same object are none of the record's. */
 	name = "";
-	/** Name of the program being loaded now. */
-	loading = "";
+	/** Whether that is the one being loaded now. */
+	at_it = false;
 
 	alloc(size: number, prog: bpf_prog): bigint {
-		if (this.loading === this.name && this.load) {
+		if (this.at_it && this.load) {
 			const ksym = this.load.jited_ksyms?.[prog.aux.func_idx];
 			if (ksym !== undefined) return BigInt(`0x${ksym}`);
 			const hidden = hidden_address(this.load);
@@ -200,11 +208,14 @@ class RecordMemory implements JitMemory {
 	write(addr: bigint, code: Uint8Array): void {
 		for (const [base, image] of this.images) {
 			const off = Number(addr - base);
-			if (off > 0 && off + code.length <= image.length) {
+			if (off > 0 && code.length <= MAX_PATCH && off + code.length <= image.length) {
 				image.set(code, off);
 				return;
 			}
 		}
+		// Two records' programs may have been at the same place, one after the other.
+		for (const [base, image] of this.images)
+			if (base < addr + BigInt(code.length) && addr < base + BigInt(image.length)) this.images.delete(base);
 		// Not a copy: what is patched here later shows in the program's image.
 		this.images.set(addr, code);
 	}
@@ -221,10 +232,34 @@ class RecordMemory implements JitMemory {
 	set_extable(): void {}
 }
 
+/** Names of 15 characters may not tell two programs apart: whether they are the same, maps compared by name. */
+function same_program(
+	a: Buffer,
+	b: Buffer,
+	map_a: (fd: number) => string | undefined,
+	map_b: (fd: number) => string | undefined,
+): boolean {
+	if (a.length !== b.length) return false;
+	for (let at = 0; at < a.length; at += 8) {
+		const wide = a[at] === LDIMM64;
+		if (a.compare(b, at, at + (wide ? 2 : 8), at, at + (wide ? 2 : 8)) !== 0) return false;
+		if (
+			wide &&
+			a[at + 1]! >> 4 === PSEUDO_MAP_FD &&
+			map_a(a.readInt32LE(at + 4)) !== map_b(b.readInt32LE(at + 4))
+		)
+			return false;
+		if (wide) at += 8;
+	}
+	return true;
+}
+
 export class RecordJit {
 	private readonly compiler: RecordCompiler | Arm64RecordCompiler;
 	private readonly memory: RecordMemory;
 	readonly jit: ProgramJit;
+	/** Names of maps, by descriptor. */
+	readonly map_names = new Map<number, string>();
 
 	constructor(kernel: KernelImpl) {
 		const facts = {
@@ -247,9 +282,18 @@ export class RecordJit {
 		this.jit = new ProgramJit(this.compiler, this.memory);
 	}
 
-	/** A program of this name goes into the kernel. */
-	begin(name: string): void {
-		this.memory.loading = name;
+	/** A program goes into the kernel: the one asked for, or another of the same object. */
+	begin(name: string, insns: Uint8Array): void {
+		const { load } = this.memory;
+		this.memory.at_it =
+			name === this.memory.name &&
+			(load?.insns === undefined ||
+				same_program(
+					Buffer.from(insns),
+					Buffer.from(load.insns, "hex"),
+					(fd) => this.map_names.get(fd),
+					(fd) => load.maps?.find((m) => m.fd === fd)?.name.slice(0, 15),
+				));
 	}
 
 	/** The next load is to get the addresses of this one. */

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Sys } from "../include/sys.ts";
-import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
+import { BPF_MAP_CREATE, BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
 import { compare_moved } from "../tools/upstream/compare.ts";
@@ -188,11 +188,19 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	const sys = with_stdio(mirror.newProcess());
 	const bpf = sys.bpf.bind(sys);
 	sys.bpf = (cmd, attr, size) => {
+		const name = (at: number): string => {
+			const bytes = Buffer.from(sys.load(attr + at, 16));
+			return bytes.toString("latin1", 0, bytes.indexOf(0));
+		};
 		if (cmd === BPF_PROG_LOAD) {
-			const name = sys.load(attr + 48, 16);
-			jit.begin(Buffer.from(name.subarray(0, name.indexOf(0))).toString("latin1"));
+			const head = Buffer.from(sys.load(attr, 16));
+			const insns = sys.load(Number(head.readBigUInt64LE(8)), head.readUInt32LE(4) * 8);
+			jit.begin(name(48), insns);
 		}
-		return bpf(cmd, attr, size);
+		const map = cmd === BPF_MAP_CREATE && size >= 44 ? name(28) : null;
+		const ret = bpf(cmd, attr, size);
+		if (map !== null && ret >= 0) jit.map_names.set(ret, map);
+		return ret;
 	};
 	return {
 		sys,
