@@ -3,6 +3,7 @@
 
 import * as U from "../include/uapi/linux/bpf.ts";
 import { bpf_attr } from "../include/uapi/linux/bpf_attr.ts";
+import { net_release } from "../net/core/skb.ts";
 import { type BootOptions, boot } from "./boot.ts";
 import { type bpf_insn, encode_insns } from "./bpf/bpf_types.ts";
 import type { KernelImpl } from "./kernel_impl.ts";
@@ -168,7 +169,10 @@ export function booted(options: BootOptions = {}): { kernel: KernelImpl; left: (
 	const names = ["pages", "objects", "maps", "programs", "links"];
 	return {
 		kernel,
-		left: () => count().flatMap((n, i) => (n === before[i] ? [] : [`${names[i]}: ${n - before[i]!} more`])),
+		left: () => {
+			net_release(kernel);
+			return count().flatMap((n, i) => (n === before[i] ? [] : [`${names[i]}: ${n - before[i]!} more`]));
+		},
 	};
 }
 

@@ -1,263 +1,225 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What programs do not reach of the ring buffer: hostile positions, large rings, records over the ring's end, accounting. */
-import { afterEach, describe, expect, it } from "vitest";
-import { EAGAIN, EINVAL, ENOMEM, EPERM } from "../../include/uapi/asm-generic/errno.ts";
+/** Ring buffers filled by programs, on the interpreter and on the emulated CPU, and epoll that waits for them. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import * as E from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
-import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
-import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
-import { boot } from "../boot.ts";
-import { fdget } from "../file.ts";
-import type { KernelImpl } from "../kernel_impl.ts";
-import { TaskSys } from "../sys.ts";
-import type { bpf_ringbuf_map } from "./ringbuf.ts";
+import { BPF_ADD, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
+import { booted, Process } from "../testing.ts";
+import {
+	BPF_ALU64_IMM,
+	BPF_EXIT_INSN,
+	BPF_JMP_IMM,
+	BPF_LD_MAP_FD,
+	BPF_LDX_MEM,
+	BPF_MOV64_IMM,
+	BPF_MOV64_REG,
+	BPF_RAW_INSN,
+	BPF_ST_MEM,
+	BPF_STX_MEM,
+} from "./insn_macros.ts";
 
 const PAGE = 4096;
-const RW = 3;
-const MAP_SHARED = 1;
-const HDR = 8;
+const BUSY = 0x80000000;
+const DISCARD = 0x40000000;
+const EPOLLIN = 1;
+const EPOLLET = 0x80000000;
+const EPOLLONESHOT = 0x40000000;
+const [ADD, DEL, MOD] = [1, 2, 3];
+const call = (id: number) => BPF_RAW_INSN(0x85, 0, 0, 0, id);
 
-/** A process with a ring: programs' side by the helpers' bodies, its own by mappings. */
-class Ring {
-	readonly kernel: KernelImpl;
-	readonly sys: TaskSys;
-	readonly fd: number;
-	readonly size: number;
-	cons = 0;
-	prod = 0;
-	constructor(
-		kernel: KernelImpl,
-		size: number,
-		type = U.BPF_MAP_TYPE_RINGBUF,
-		set: (a: bpf_attr) => void = () => {},
-	) {
-		this.kernel = kernel;
-		this.size = size;
-		this.sys = new TaskSys(kernel, kernel.new_task());
-		const mem = this.sys.mmap(0, PAGE, RW, 0x22, -1, 0);
-		const attr = new bpf_attr();
-		attr.map_type = type;
-		attr.max_entries = size;
-		set(attr);
-		this.sys.store(mem, attr.bytes);
-		this.fd = this.sys.bpf(U.BPF_MAP_CREATE, mem, attr.bytes.length);
-	}
-	map(): this {
-		this.cons = this.sys.mmap(0, PAGE, RW, MAP_SHARED, this.fd, 0);
-		this.prod = this.sys.mmap(0, PAGE + 2 * this.size, 1, MAP_SHARED, this.fd, PAGE);
-		return this;
-	}
-	private get addr(): bigint {
-		this.kernel.current = this.sys.task;
-		return addr_to_u64((fdget(this.kernel, this.fd)!.private_data as bpf_ringbuf_map).addr);
-	}
-	call(name: string, ...args: (bigint | number)[]): bigint {
-		const a = [0, 1, 2, 3, 4].map((i) => BigInt.asUintN(64, BigInt(args[i] ?? 0)));
-		const cx = { kernel: this.kernel, cpu: 0, call: () => 0n };
-		return BigInt.asIntN(64, this.kernel.bpf.bodies.get(name)!(cx, a[0]!, a[1]!, a[2]!, a[3]!, a[4]!));
-	}
-	reserve(size: bigint | number): number {
-		return u64_to_addr(BigInt.asUintN(64, this.call("bpf_ringbuf_reserve", this.addr, size, 0)));
-	}
-	submit(rec: number): void {
-		this.call("bpf_ringbuf_submit", addr_to_u64(rec), 0);
-	}
-	discard(rec: number): void {
-		this.call("bpf_ringbuf_discard", addr_to_u64(rec), 0);
-	}
-	query(what: number): bigint {
-		return this.call("bpf_ringbuf_query", this.addr, what);
-	}
-	output(data: number, size: bigint | number, flags = 0): bigint {
-		return this.call("bpf_ringbuf_output", this.addr, addr_to_u64(data), size, flags);
-	}
-	/** The consumer's side: the next record's bytes; null when there is none, "" of a discarded one. */
-	consume(): Uint8Array | null {
-		const { sys } = this;
-		const at = Number(sys.load64(this.cons));
-		if (at >= Number(sys.load64(this.prod))) return null;
-		const data = this.prod + PAGE;
-		const len = sys.load32(data + (at % this.size));
-		if (len & U.BPF_RINGBUF_BUSY_BIT) return null;
-		const n = len & ~U.BPF_RINGBUF_DISCARD_BIT;
-		// a record that wraps lies in one piece in the double mapping
-		const rec =
-			len & U.BPF_RINGBUF_DISCARD_BIT ? new Uint8Array(0) : sys.load(data + (at % this.size) + HDR, n);
-		sys.store64(this.cons, BigInt(at + Math.ceil((n + HDR) / 8) * 8));
-		return rec;
-	}
-	end(): void {
-		this.kernel.exit_task(this.sys.task);
-		this.kernel.settle();
-	}
+/** The first word of the packet, sixteen bytes of it, into the ring: what bpf_ringbuf_output() says. */
+function output(p: Process, ring: number, flags: number): number {
+	return p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+		BPF_LDX_MEM(BPF_W, 2, 1, 16), // mark
+		BPF_STX_MEM(U.BPF_DW, 10, 2, -16),
+		BPF_ST_MEM(U.BPF_DW, 10, -8, 0x77),
+		BPF_LD_MAP_FD(1, ring),
+		BPF_MOV64_REG(2, 10),
+		BPF_ALU64_IMM(BPF_ADD, 2, -16),
+		BPF_MOV64_IMM(3, 16),
+		BPF_MOV64_IMM(4, flags),
+		call(U.BPF_FUNC_ringbuf_output),
+		BPF_EXIT_INSN(),
+	]);
 }
 
-describe.each(["unicorn", "none"] as const)("ring buffer, cpu: %s", (cpu) => {
-	const kernels: KernelImpl[] = [];
-	const booted = (memory = 64 << 20): KernelImpl => {
-		const kernel = boot({ cpu, cpus: 1, memory });
-		kernels.push(kernel);
-		kernel.bpf.bpf_get_btf_vmlinux();
-		new Ring(kernel, PAGE).end();
-		return kernel;
-	};
-	const used = (k: KernelImpl): unknown => {
-		k.settle();
-		return { pages: k.kmem.pages_in_use, objects: k.kmem.objects_in_use };
-	};
-	afterEach(() => {
-		for (const k of kernels.splice(0)) k.machine?.close();
-	});
+/** Reserve 32 bytes, write 5, and give them back as `id` does. */
+function reserve(p: Process, ring: number, id: number): number {
+	return p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+		BPF_LD_MAP_FD(1, ring),
+		BPF_MOV64_IMM(2, 32),
+		BPF_MOV64_IMM(3, 0),
+		call(U.BPF_FUNC_ringbuf_reserve),
+		BPF_JMP_IMM(U.BPF_JNE, 0, 0, 2),
+		BPF_MOV64_IMM(0, -1),
+		BPF_EXIT_INSN(),
+		BPF_ST_MEM(U.BPF_DW, 0, 0, 5),
+		BPF_MOV64_REG(1, 0),
+		BPF_MOV64_IMM(2, 0),
+		call(id),
+		BPF_MOV64_IMM(0, 0),
+		BPF_EXIT_INSN(),
+	]);
+}
 
-	it("is not made of odd sizes", () => {
-		const kernel = booted();
-		const before = used(kernel);
-		for (const size of [0, 1, 2048, 3 * PAGE, PAGE + 1]) {
-			const r = new Ring(kernel, size);
-			expect(r.fd, String(size)).toBe(-EINVAL);
-			r.end();
+describe.each(["none", "unicorn"] as const)("ring buffers, CPU %s", (cpu) => {
+	let p: Process;
+	let left: () => string[];
+	let ring: number;
+	let cons: number;
+	let prod: number;
+	beforeEach(() => {
+		const k = booted({ cpu });
+		left = k.left;
+		p = new Process(k.kernel);
+		ring = p.map(U.BPF_MAP_TYPE_RINGBUF, 0, 0, PAGE);
+		cons = p.sys.mmap(0, PAGE, 3, 1, ring, 0);
+		prod = p.sys.mmap(0, 3 * PAGE, 1, 1, ring, PAGE);
+		expect(Math.min(cons, prod)).toBeGreaterThan(0);
+	});
+	afterEach(async () => {
+		p.end();
+		await new Promise<void>((resolve) => setImmediate(resolve));
+		p.kernel.settle();
+		expect(left()).toEqual([]);
+	});
+	const s32 = (v: number): number => v | 0;
+	const data = (): number => prod + PAGE;
+	const position = (): number => Number(p.sys.load64(prod));
+
+	it("records follow one another, over the end as well", () => {
+		const prog = output(p, ring, 0);
+		let at = 0;
+		for (let i = 0; i < 500; i++) {
+			expect(p.run(prog).retval).toBe(0);
+			const offset = at % PAGE;
+			// the second mapping goes on where the first one ends
+			expect(p.sys.load32(data() + offset)).toBe(16);
+			expect(p.sys.load64(data() + offset + 16)).toBe(0x77n);
+			at += 24;
+			expect(position()).toBe(at);
+			p.sys.store64(cons, BigInt(at));
 		}
-		const sets: ((a: bpf_attr) => void)[] = [
-			(a) => {
-				a.key_size = 4;
-			},
-			(a) => {
-				a.value_size = 4;
-			},
-			(a) => {
-				a.map_flags = U.BPF_F_NO_PREALLOC;
-			},
-		];
-		for (const set of sets) {
-			const r = new Ring(kernel, PAGE, U.BPF_MAP_TYPE_RINGBUF, set);
-			expect(r.fd).toBe(-EINVAL);
-			r.end();
-		}
-		// more than there is memory: all of it comes back
-		const huge = new Ring(kernel, 128 << 20);
-		expect(huge.fd).toBe(-ENOMEM);
-		huge.end();
-		expect(used(kernel)).toEqual(before);
 	});
 
-	it("keeps order and bytes over its end, whatever the sizes", () => {
-		const kernel = booted();
-		const before = used(kernel);
-		const r = new Ring(kernel, PAGE).map();
-		let seed = 7;
-		const rnd = (n: number): number => {
-			seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
-			return (seed >>> 8) % n;
-		};
-		const want: Uint8Array[] = [];
-		let wrapped = 0;
-		for (let i = 0; i < 5000; i++) {
-			const size = rnd(rnd(10) === 0 ? 3000 : 100);
-			const rec = r.reserve(size);
-			if (rec) {
-				if (Number(r.query(U.BPF_RB_PROD_POS)) % PAGE < size) wrapped++;
-				const bytes = new Uint8Array(size).map((_, j) => (i * 31 + j) & 255);
-				kernel.kmem.write(rec, bytes);
-				if (rnd(7) === 0) {
-					r.discard(rec);
-					want.push(new Uint8Array(0));
-				} else {
-					r.submit(rec);
-					want.push(bytes);
-				}
-			}
-			while (want.length > 0 && (!rec || rnd(3) === 0)) expect(r.consume()).toEqual(want.shift());
-		}
-		while (want.length > 0) expect(r.consume()).toEqual(want.shift());
-		expect(r.consume()).toBeNull();
-		expect(wrapped).toBeGreaterThan(100);
-		r.end();
-		expect(used(kernel)).toEqual(before);
+	it("a full ring takes nothing more", () => {
+		const prog = output(p, ring, 0);
+		for (let i = 0; i < Math.floor((PAGE - 1) / 24); i++) expect(p.run(prog).retval).toBe(0);
+		expect(s32(p.run(prog).retval)).toBe(-E.EAGAIN);
+		const before = position();
+		expect(s32(p.run(prog).retval)).toBe(-E.EAGAIN);
+		expect(position()).toBe(before);
+		p.sys.store64(cons, 24n);
+		expect(p.run(prog).retval).toBe(0);
 	});
 
-	it("holds records back behind one that is not finished", () => {
-		const r = new Ring(booted(), PAGE).map();
-		const [a, b] = [r.reserve(8), r.reserve(8)];
-		r.kernel.kmem.w64(b, 2n);
-		r.submit(b);
-		expect(r.consume()).toBeNull();
-		r.kernel.kmem.w64(a, 1n);
-		r.submit(a);
-		expect(r.consume()![0]).toBe(1);
-		expect(r.consume()![0]).toBe(2);
-		// the oldest unfinished record is not overtaken, though the consumer claims to be far ahead
-		const open = r.reserve(8);
-		r.sys.store64(r.cons, r.sys.load64(r.prod));
-		expect(r.reserve(PAGE - 24)).toBe(0);
-		expect(r.reserve(PAGE - 32)).not.toBe(0);
-		r.submit(open);
+	it("what is discarded is marked so", () => {
+		expect(p.run(reserve(p, ring, U.BPF_FUNC_ringbuf_submit)).retval).toBe(0);
+		expect(p.run(reserve(p, ring, U.BPF_FUNC_ringbuf_discard)).retval).toBe(0);
+		expect(p.sys.load32(data())).toBe(32);
+		expect(p.sys.load64(data() + 8)).toBe(5n);
+		expect(p.sys.load32(data() + 40) >>> 0).toBe((DISCARD | 32) >>> 0);
+		expect(p.sys.load32(data() + 40) & BUSY).toBe(0);
 	});
 
-	it("survives any position that user space writes", () => {
-		const kernel = booted();
-		const r = new Ring(kernel, PAGE).map();
-		const { sys } = r;
-		for (let i = 0; i < 3; i++) r.submit(r.reserve(16));
-		for (const pos of [1n, 73n, 0x7fffffffffffffffn, 0xffffffffffffffffn, 1n << 40n, 0xfffffffffffff000n]) {
-			sys.store64(r.cons, pos);
-			// the distance is what counts: too far behind or ahead means there is no room
-			const room = BigInt.asUintN(64, 72n + 24n - pos) <= BigInt(PAGE - 1);
-			const rec = r.reserve(16);
-			expect(rec !== 0, pos.toString(16)).toBe(room);
-			if (!rec) continue;
-			r.discard(rec);
-			break;
-		}
-		expect(r.query(U.BPF_RB_CONS_POS)).toBe(sys.load64(r.cons));
-		expect(r.query(U.BPF_RB_RING_SIZE)).toBe(BigInt(PAGE));
-		expect(r.query(99)).toBe(0n);
-		// the producer's page is not user space's to write, nor is anything behind it
-		expect(sys.mmap(0, PAGE, RW, MAP_SHARED, r.fd, PAGE)).toBe(-EPERM);
-		expect(sys.mmap(0, 2 * PAGE, RW, MAP_SHARED, r.fd, 0)).toBe(-EPERM);
-		r.end();
+	it("says how full it is", () => {
+		const prog = output(p, ring, 0);
+		p.run(prog);
+		p.run(prog);
+		p.sys.store64(cons, 24n);
+		const query = (what: number): number =>
+			p.run(
+				p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+					BPF_LD_MAP_FD(1, ring),
+					BPF_MOV64_IMM(2, what),
+					call(U.BPF_FUNC_ringbuf_query),
+					BPF_EXIT_INSN(),
+				]),
+			).retval;
+		const all = [U.BPF_RB_AVAIL_DATA, U.BPF_RB_RING_SIZE, U.BPF_RB_CONS_POS, U.BPF_RB_PROD_POS, 9].map(query);
+		expect(all).toEqual([24, PAGE, 24, 48, 0]);
 	});
 
-	it("refuses sizes beyond the ring, beyond a record and beyond 32 bits", () => {
-		const kernel = booted();
-		const r = new Ring(kernel, 2 * PAGE).map();
-		const src = kernel.kmem.kzalloc(64);
-		for (const size of [2 * PAGE, 2 * PAGE - 7, 0x40000000, 1n << 32n, (1n << 64n) - 8n])
-			expect(r.reserve(size), String(size)).toBe(0);
-		// all but one byte is room at most
-		expect(r.reserve(2 * PAGE - 8)).toBe(0);
-		expect(r.reserve(2 * PAGE - 16)).not.toBe(0);
-		expect(r.output(src, 64)).toBe(BigInt(-EAGAIN));
-		expect(r.output(src, 64, 4)).toBe(BigInt(-EINVAL));
-		kernel.kmem.kfree(src);
-		r.end();
+	it("only the consumer's page may be written, of a user ring only the others", () => {
+		expect(p.sys.mmap(0, PAGE, 3, 1, ring, PAGE)).toBe(-E.EPERM);
+		expect(p.sys.mmap(0, 2 * PAGE, 3, 1, ring, 0)).toBe(-E.EPERM);
+		expect(p.sys.mmap(0, 5 * PAGE, 1, 1, ring, 0)).toBe(-E.EINVAL);
+		expect(p.sys.mmap(0, PAGE, 1, 2, ring, 0)).toBe(-E.EINVAL);
+		expect(() => p.sys.store64(prod, 1n)).toThrow();
+		const user = p.map(U.BPF_MAP_TYPE_USER_RINGBUF, 0, 0, PAGE);
+		expect(p.sys.mmap(0, PAGE, 3, 1, user, 0)).toBe(-E.EPERM);
+		expect(p.sys.mmap(0, PAGE, 1, 1, user, 0)).toBeGreaterThan(0);
+		expect(p.sys.mmap(0, 3 * PAGE, 3, 1, user, PAGE)).toBeGreaterThan(0);
 	});
-});
 
-describe("a ring of 512 MiB", () => {
-	it("works with little of it touched, and is given back", () => {
-		const kernel = boot({ cpu: "unicorn", cpus: 1, memory: 1 << 30 });
-		new Ring(kernel, PAGE).end();
-		kernel.settle();
-		const before = kernel.kmem.pages_in_use;
-		const size = 512 << 20;
-		const r = new Ring(kernel, size);
-		expect(r.fd).toBeGreaterThanOrEqual(0);
-		expect(kernel.kmem.pages_in_use - before).toBeGreaterThan(size / PAGE);
-		r.cons = r.sys.mmap(0, PAGE, RW, MAP_SHARED, r.fd, 0);
-		const prod = r.sys.mmap(0, PAGE, 1, MAP_SHARED, r.fd, PAGE);
-		// records of 256 MiB less a header: the second does not fit beside the first
-		const big = (size >> 1) - HDR;
-		const rec = r.reserve(big);
-		kernel.kmem.w64(rec + big - 8, 5n);
-		r.submit(rec);
-		expect(r.reserve(big)).toBe(0);
-		r.sys.store64(r.cons, r.sys.load64(prod));
-		const second = r.reserve(big);
-		expect(second - rec).toBe(size >> 1);
-		r.submit(second);
-		r.sys.store64(r.cons, r.sys.load64(prod));
-		expect(r.reserve(big)).toBe(rec);
-		r.end();
-		expect(kernel.kmem.pages_in_use).toBe(before);
-		kernel.machine!.close();
+	it("wakes who waits, as the flags say", async () => {
+		const ep = p.sys.epollCreate1(0);
+		expect(p.sys.epollCtl(ep, ADD, ring, { events: EPOLLIN, data: 7n })).toBe(0);
+		expect(await p.sys.epollWait(ep, 4, 5)).toEqual([]);
+		const silent = output(p, ring, U.BPF_RB_NO_WAKEUP);
+		const loud = output(p, ring, U.BPF_RB_FORCE_WAKEUP);
+		const quiet = p.sys.epollWait(ep, 4, 5);
+		p.run(silent);
+		expect(await quiet).toEqual([]);
+		const waiting = p.sys.epollWait(ep, 4, -1);
+		p.run(loud);
+		expect(await waiting).toEqual([{ events: EPOLLIN, data: 7n }]);
+		// level triggered: as long as there is something
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([{ events: EPOLLIN, data: 7n }]);
+		p.sys.store64(cons, p.sys.load64(prod));
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([]);
+		// only who has read everything is woken again
+		const normal = output(p, ring, 0);
+		const again = p.sys.epollWait(ep, 4, -1);
+		p.run(normal);
+		expect(await again).toEqual([{ events: EPOLLIN, data: 7n }]);
+	});
+
+	it("edges and single shots", async () => {
+		const loud = output(p, ring, U.BPF_RB_FORCE_WAKEUP);
+		const ep = p.sys.epollCreate1(0);
+		p.sys.epollCtl(ep, ADD, ring, { events: (EPOLLIN | EPOLLET) >>> 0, data: 1n });
+		p.run(loud);
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([{ events: EPOLLIN, data: 1n }]);
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([]);
+		p.run(loud);
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([{ events: EPOLLIN, data: 1n }]);
+		p.sys.epollCtl(ep, MOD, ring, { events: EPOLLIN | EPOLLONESHOT, data: 2n });
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([{ events: EPOLLIN, data: 2n }]);
+		p.run(loud);
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([]);
+		p.sys.epollCtl(ep, MOD, ring, { events: EPOLLIN, data: 3n });
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([{ events: EPOLLIN, data: 3n }]);
+	});
+
+	it("epoll's errors", async () => {
+		const { sys } = p;
+		const ep = sys.epollCreate1(0);
+		const event = { events: EPOLLIN, data: 0n };
+		expect(sys.epollCreate1(1)).toBe(-E.EINVAL);
+		expect(sys.epollCtl(ep, DEL, ring, null)).toBe(-E.ENOENT);
+		expect(sys.epollCtl(ep, MOD, ring, event)).toBe(-E.ENOENT);
+		expect(sys.epollCtl(ep, ADD, ring, event)).toBe(0);
+		expect(sys.epollCtl(ep, ADD, ring, event)).toBe(-E.EEXIST);
+		expect(sys.epollCtl(ep, 9, ring, event)).toBe(-E.EINVAL);
+		expect(sys.epollCtl(ep, ADD, ep, event)).toBe(-E.EINVAL);
+		expect(sys.epollCtl(ep, ADD, 99, event)).toBe(-E.EBADF);
+		expect(sys.epollCtl(99, ADD, ring, event)).toBe(-E.EBADF);
+		expect(sys.epollCtl(ring, ADD, ep, event)).toBe(-E.EINVAL);
+		// a program has nothing to poll
+		expect(sys.epollCtl(ep, ADD, output(p, ring, 0), event)).toBe(-E.EPERM);
+		expect(await sys.epollWait(ep, 0, 0)).toBe(-E.EINVAL);
+		expect(await sys.epollWait(ring, 1, 0)).toBe(-E.EINVAL);
+		const outer = sys.epollCreate1(0);
+		expect(sys.epollCtl(outer, ADD, ep, { events: EPOLLIN, data: 5n })).toBe(0);
+		expect(sys.epollCtl(ep, ADD, outer, event)).toBe(-E.ELOOP);
+		p.run(output(p, ring, 0));
+		expect(await sys.epollWait(outer, 1, 0)).toEqual([{ events: EPOLLIN, data: 5n }]);
+		// a descriptor that is closed for good leaves the list
+		const copy = sys.dup(ring);
+		sys.close(ring);
+		expect(await sys.epollWait(ep, 1, 0)).toEqual([{ events: EPOLLIN, data: 0n }]);
+		sys.close(copy);
+		expect(sys.epollCtl(ep, DEL, ring, null)).toBe(-E.EBADF);
 	});
 });
