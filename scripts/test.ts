@@ -19,7 +19,9 @@ interface Stage {
 	readonly long?: boolean;
 }
 
-const testVerifier = ["scripts/bootstrap.mjs", "scripts/bpf-mirror.ts", "test_verifier"];
+/** Every instruction that runs is held against the verifier's states. */
+const embedding = "--state-embedding";
+const testVerifier = ["scripts/bootstrap.mjs", "scripts/bpf-mirror.ts", "test_verifier", embedding];
 
 /** Where the tests leave what the verifier said. */
 const messages = join(cacheDir(), "messages");
@@ -28,11 +30,15 @@ const stages: readonly Stage[] = [
 	{ name: "format and lint, with the import rules", cmd: bin("biome"), args: ["ci", "--error-on-warnings"] },
 	{ name: "types", cmd: bin("tsc"), args: ["-p", "."] },
 	{ name: "unit tests", cmd: bin("vitest"), args: ["run"] },
-	{ name: "selftests", cmd: process.execPath, args: ["scripts/bootstrap.mjs", "scripts/start.ts"] },
+	{
+		name: "selftests",
+		cmd: process.execPath,
+		args: ["scripts/bootstrap.mjs", "scripts/start.ts", embedding],
+	},
 	{
 		name: "selftests on arm64",
 		cmd: process.execPath,
-		args: ["scripts/bootstrap.mjs", "scripts/start.ts", "--arch", "arm64"],
+		args: ["scripts/bootstrap.mjs", "scripts/start.ts", "--arch", "arm64", embedding],
 		long: true,
 	},
 	{ name: "instructions, JIT", cmd: process.execPath, args: testVerifier, long: true },
