@@ -15,6 +15,7 @@ import { NR, type SyscallName } from "./syscall_nr.ts";
 
 /** Virtual time that one system call takes. */
 const SYSCALL_NS = 250n;
+const RLIM_NLIMITS = 16;
 
 /** One task's system calls. */
 export class TaskSys implements Sys {
@@ -198,14 +199,21 @@ export class TaskSys implements Sys {
 			default: {
 				// what has no body still passes the tracepoints, as any number does
 				for (const [name, n] of Object.entries(table))
-					if (n === nr) return this.enter(name as SyscallName, args, () => this.plain(name as SyscallName));
+					if (n === nr)
+						return this.enter(name as SyscallName, args, () => this.plain(name as SyscallName, args));
 				return this.enter_raw(nr, args);
 			}
 		}
 	}
 	/** Calls that tests make for their tracepoints or their plain answer. */
-	private plain(name: SyscallName): number {
+	private plain(name: SyscallName, args: readonly number[]): number {
 		switch (name) {
+			case "prctl":
+				// no option is ported; 0 is none of the kernel's
+				return args[0] ? -ENOSYS : -EINVAL;
+			case "prlimit64":
+				// asked for nothing, and given nothing
+				return args[2] || args[3] ? -ENOSYS : (args[1] ?? 0) < RLIM_NLIMITS ? 0 : -EINVAL;
 			case "getuid":
 			case "geteuid":
 				return this.task.uid;

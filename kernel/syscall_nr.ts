@@ -20,6 +20,8 @@ const x86_64 = {
 	getpgrp: 111,
 	getpgid: 121,
 	capset: 126,
+	setdomainname: 170,
+	prctl: 157,
 	gettid: 186,
 	sched_setaffinity: 203,
 	epoll_wait: 232,
@@ -27,6 +29,7 @@ const x86_64 = {
 	epoll_pwait: 281,
 	epoll_create1: 291,
 	perf_event_open: 298,
+	prlimit64: 302,
 	bpf: 321,
 } as const;
 
@@ -54,6 +57,9 @@ export const NR: Readonly<Record<"x86_64" | "arm64", Readonly<Record<SyscallName
 		getpgrp: -1,
 		getpgid: 155,
 		capset: 91,
+		setdomainname: 162,
+		prctl: 167,
+		prlimit64: 261,
 		gettid: 178,
 		sched_setaffinity: 122,
 		epoll_wait: -1,
