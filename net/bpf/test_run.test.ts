@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** BPF_PROG_TEST_RUN: its errnos, packets and contexts in and out, and the helpers that change packets. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import * as E from "../../include/uapi/asm-generic/errno.ts";
+import * as U from "../../include/uapi/linux/bpf.ts";
+import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
+import { BPF_ADD, BPF_B, BPF_H, BPF_JGT, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
+import type { bpf_insn } from "../../kernel/bpf/bpf_types.ts";
+import {
+	BPF_ALU64_IMM,
+	BPF_EXIT_INSN,
+	BPF_JMP_REG,
+	BPF_LDX_MEM,
+	BPF_MOV64_IMM,
+	BPF_MOV64_REG,
+	BPF_RAW_INSN,
+	BPF_ST_MEM,
+	BPF_STX_MEM,
+} from "../../kernel/bpf/insn_macros.ts";
+import { booted, Process } from "../../kernel/testing.ts";
+
+const call = (id: number): bpf_insn => BPF_RAW_INSN(0x85, 0, 0, 0, id);
+const exit = BPF_EXIT_INSN;
+
+/** An IPv4 packet with a right header checksum. */
+function ipv4(size = 64): Uint8Array {
+	const b = Uint8Array.from({ length: size }, (_, i) => i);
+	b.set([0x08, 0x00, 0x45, 0, 0, size - 14, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 12);
+	const sum = ip_sum(b);
+	b[24] = sum >> 8;
+	b[25] = sum & 255;
+	return b;
+}
+/** The header's checksum as it should be with its own field left out. */
+function ip_sum(b: Uint8Array): number {
+	let s = 0;
+	for (let i = 14; i < 34; i += 2) if (i !== 24) s += (b[i]! << 8) | b[i + 1]!;
+	while (s > 0xffff) s = (s & 0xffff) + (s >>> 16);
+	return ~s & 0xffff;
+}
+
+describe.each(["none", "unicorn"] as const)("test runs, CPU %s", (cpu) => {
+	let p: Process;
+	let left: () => string[];
+	beforeEach(() => {
+		const k = booted({ cpu });
+		left = k.left;
+		p = new Process(k.kernel);
+	});
+	afterEach(() => {
+		p.end();
+		expect(left()).toEqual([]);
+	});
+	const tc = (...insns: (bpf_insn | bpf_insn[])[]): number => p.load(U.BPF_PROG_TYPE_SCHED_CLS, insns);
+	const xdp = (...insns: (bpf_insn | bpf_insn[])[]): number => p.load(U.BPF_PROG_TYPE_XDP, insns);
+	const test = (fd: number, set: (a: bpf_attr) => void): number =>
+		p.bpf(U.BPF_PROG_TEST_RUN, (a) => {
+			a.test_prog_fd = fd;
+			set(a);
+		});
+	const packet = (a: bpf_attr, size: number): void => {
+		a.test_data_in = BigInt(p.mem + 0x4000);
+		a.test_data_size_in = size;
+	};
+
+	it("refuses what the kernel refuses", () => {
+		const cls = tc(BPF_MOV64_IMM(0, 7), exit());
+		expect(test(99, () => {})).toBe(-E.EBADF);
+		expect(test(cls, () => {})).toBe(-E.EINVAL);
+		expect(test(cls, (a) => packet(a, 13))).toBe(-E.EINVAL);
+		expect(test(cls, (a) => packet(a, 4096))).toBe(-E.EINVAL);
+		expect(
+			test(cls, (a) => {
+				a.test_data_in = 8n;
+				a.test_data_size_in = 64;
+			}),
+		).toBe(-E.EFAULT);
+		expect(
+			test(cls, (a) => {
+				packet(a, 64);
+				a.test_cpu = 1;
+			}),
+		).toBe(-E.EINVAL);
+		expect(
+			test(cls, (a) => {
+				packet(a, 64);
+				a.test_ctx_size_in = 8;
+			}),
+		).toBe(-E.EINVAL);
+		expect(test(cls, (a) => packet(a, 64))).toBe(0);
+		expect(p.attr.test_retval).toBe(7);
+		const sk_msg = p.load(U.BPF_PROG_TYPE_SK_MSG, [BPF_MOV64_IMM(0, 1), exit()]);
+		expect(test(sk_msg, (a) => packet(a, 64))).toBe(-E.ENOTSUPP);
+	});
+
+	it("gives back as much of the packet as there is room for", () => {
+		const cls = tc(BPF_MOV64_IMM(0, 0), exit());
+		p.sys.store(p.mem + 0x4000, ipv4());
+		const run = (room: number): number =>
+			test(cls, (a) => {
+				packet(a, 64);
+				a.test_data_out = BigInt(p.mem + 0x8000);
+				a.test_data_size_out = room;
+			});
+		expect(run(10)).toBe(-E.ENOSPC);
+		expect(p.attr.test_data_size_out).toBe(64);
+		expect(p.sys.load(p.mem + 0x8000, 10)).toEqual(ipv4().subarray(0, 10));
+		expect(run(64)).toBe(0);
+		expect(p.sys.load(p.mem + 0x8000, 64)).toEqual(ipv4());
+	});
+
+	it("takes a context in and gives it back", () => {
+		// struct __sk_buff: mark 8, priority 32, cb[0] 48
+		const cls = tc(
+			BPF_LDX_MEM(BPF_W, 2, 1, 8),
+			BPF_ALU64_IMM(BPF_ADD, 2, 1),
+			BPF_STX_MEM(BPF_W, 1, 2, 8),
+			BPF_LDX_MEM(BPF_W, 0, 1, 48),
+			BPF_ST_MEM(BPF_W, 10, -4, 0),
+			BPF_STX_MEM(BPF_W, 1, 0, 52),
+			exit(),
+		);
+		const ctx = p.mem + 0x9000;
+		const run = (): number =>
+			test(cls, (a) => {
+				packet(a, 64);
+				a.test_ctx_in = BigInt(ctx);
+				a.test_ctx_size_in = 192;
+				a.test_ctx_out = BigInt(ctx);
+				a.test_ctx_size_out = 192;
+			});
+		p.sys.store(ctx, new Uint8Array(192));
+		p.sys.store32(ctx + 8, 41);
+		p.sys.store32(ctx + 48, 77);
+		expect(run()).toBe(0);
+		expect(p.attr.test_retval).toBe(77);
+		expect([8, 48, 52].map((off) => p.sys.load32(ctx + off))).toEqual([42, 77, 77]);
+		// len is not to be set
+		p.sys.store32(ctx, 1);
+		expect(run()).toBe(-E.EINVAL);
+	});
+
+	it("checks bounds that the program checked", () => {
+		const prog = xdp(
+			BPF_LDX_MEM(BPF_W, 2, 1, 0),
+			BPF_LDX_MEM(BPF_W, 3, 1, 4),
+			BPF_MOV64_IMM(0, 1),
+			BPF_MOV64_REG(4, 2),
+			BPF_ALU64_IMM(BPF_ADD, 4, 20),
+			BPF_JMP_REG(BPF_JGT, 4, 3, 2),
+			BPF_LDX_MEM(BPF_B, 0, 2, 19),
+			BPF_ST_MEM(BPF_H, 2, 18, 0),
+			exit(),
+		);
+		expect(
+			p.run(
+				prog,
+				Uint8Array.from({ length: 19 }, (_, i) => i),
+			).retval,
+		).toBe(1);
+		const r = p.run(
+			prog,
+			Uint8Array.from({ length: 20 }, (_, i) => i),
+		);
+		expect(r.retval).toBe(19);
+		expect([...r.out.subarray(17)]).toEqual([17, 0, 0]);
+	});
+
+	it("XDP moves the packet's ends", () => {
+		const move = (id: number, by: number): { retval: number; out: Uint8Array } =>
+			p.run(xdp(BPF_MOV64_IMM(2, by), call(id), exit()), ipv4());
+		const head = move(U.BPF_FUNC_xdp_adjust_head, 14);
+		expect(head.retval).toBe(0);
+		expect(head.out).toEqual(ipv4().subarray(14));
+		expect(move(U.BPF_FUNC_xdp_adjust_head, -20).out.length).toBe(84);
+		expect(move(U.BPF_FUNC_xdp_adjust_head, 60).retval | 0).toBe(-E.EINVAL);
+		expect(move(U.BPF_FUNC_xdp_adjust_head, -300).retval | 0).toBe(-E.EINVAL);
+		expect(move(U.BPF_FUNC_xdp_adjust_tail, -4).out).toEqual(ipv4().subarray(0, 60));
+		const longer = move(U.BPF_FUNC_xdp_adjust_tail, 6);
+		expect([...longer.out.subarray(63)]).toEqual([63, 0, 0, 0, 0, 0, 0]);
+		expect(move(U.BPF_FUNC_xdp_adjust_tail, -60).retval | 0).toBe(-E.EINVAL);
+		expect(move(U.BPF_FUNC_xdp_adjust_meta, -5).retval | 0).toBe(-E.EACCES);
+	});
+
+	it("tc moves them as well, and mends checksums", () => {
+		const helper = (id: number, ...args: number[]): { retval: number; out: Uint8Array } =>
+			p.run(tc(...args.map((v, i) => BPF_MOV64_IMM(2 + i, v)), call(id), exit()), ipv4());
+		expect(helper(U.BPF_FUNC_skb_change_tail, 40, 0).out).toEqual(ipv4().subarray(0, 40));
+		const longer = helper(U.BPF_FUNC_skb_change_tail, 1500, 0).out;
+		expect(longer.length).toBe(1500);
+		expect(longer.subarray(0, 64)).toEqual(ipv4());
+		expect(longer.subarray(64).every((b) => b === 0)).toBe(true);
+		expect(helper(U.BPF_FUNC_skb_change_tail, 10, 0).retval | 0).toBe(-E.EINVAL);
+		expect(helper(U.BPF_FUNC_skb_change_tail, 40, 1).retval | 0).toBe(-E.EINVAL);
+		const more = helper(U.BPF_FUNC_skb_change_head, 200, 0).out;
+		expect(more.length).toBe(264);
+		expect(more.subarray(200)).toEqual(ipv4());
+		// eight bytes between the headers, and away again
+		const room = helper(U.BPF_FUNC_skb_adjust_room, 8, U.BPF_ADJ_ROOM_MAC, 0).out;
+		expect(room).toEqual(
+			Uint8Array.of(...ipv4().subarray(0, 14), ...new Uint8Array(8), ...ipv4().subarray(14)),
+		);
+		const less = helper(U.BPF_FUNC_skb_adjust_room, -8, U.BPF_ADJ_ROOM_NET, 0).out;
+		expect(less).toEqual(Uint8Array.of(...ipv4().subarray(0, 34), ...ipv4().subarray(42)));
+		expect(helper(U.BPF_FUNC_skb_adjust_room, 8, 5, 0).retval | 0).toBe(-E.ENOTSUPP);
+		// time to live from 64 to 63: the header's word changes from 0x0640 to 0x063f in the packet's order
+		const ttl = p.run(
+			tc(
+				BPF_MOV64_REG(6, 1),
+				BPF_MOV64_IMM(2, 24),
+				BPF_MOV64_IMM(3, 0x0640),
+				BPF_MOV64_IMM(4, 0x063f),
+				BPF_MOV64_IMM(5, 2),
+				call(U.BPF_FUNC_l3_csum_replace),
+				BPF_MOV64_REG(1, 6),
+				BPF_ST_MEM(BPF_B, 10, -1, 63),
+				BPF_MOV64_IMM(2, 22),
+				BPF_MOV64_REG(3, 10),
+				BPF_ALU64_IMM(BPF_ADD, 3, -1),
+				BPF_MOV64_IMM(4, 1),
+				BPF_MOV64_IMM(5, 0),
+				call(U.BPF_FUNC_skb_store_bytes),
+				exit(),
+			),
+			ipv4(),
+		);
+		expect(ttl.retval).toBe(0);
+		expect(ttl.out[22]).toBe(63);
+		expect((ttl.out[24]! << 8) | ttl.out[25]!).toBe(ip_sum(ttl.out));
+	});
+
+	it("runs raw tracepoint programs on the CPU asked for", () => {
+		const prog = p.load(U.BPF_PROG_TYPE_RAW_TRACEPOINT, [call(U.BPF_FUNC_get_smp_processor_id), exit()]);
+		const on = (n: number): number =>
+			test(prog, (a) => {
+				a.test_flags = U.BPF_F_TEST_RUN_ON_CPU;
+				a.test_cpu = n;
+			});
+		expect(on(1)).toBe(0);
+		expect(p.attr.test_retval).toBe(1);
+		expect(on(0)).toBe(0);
+		expect(p.attr.test_retval).toBe(0);
+		expect(on(9)).toBe(-E.ENXIO);
+		expect(
+			test(prog, (a) => {
+				a.test_cpu = 1;
+			}),
+		).toBe(-E.EINVAL);
+	});
+});
