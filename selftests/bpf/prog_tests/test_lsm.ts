@@ -23,6 +23,17 @@ function basic(t: TestEnv, skel: Skel): void {
 	t.ASSERT_OK_FD(createMap(t, skel), "create");
 	t.ASSERT_EQ(skel.get("bpf_count"), 1, "bpf_count");
 	t.ASSERT_EQ(skel.get("map_count"), 1, "map_count");
+	const nr = t.sys.arch === "arm64" ? 162 : 170;
+	const buf = t.sys.mmap(0, t.sys.pageSize, 3, 0x22, -1, 0);
+	t.sys.store32(buf, 1234);
+	for (const [addr, len] of [
+		[buf, -2],
+		[0, -3],
+		[-1, -4],
+	] as const)
+		t.sys.syscall(nr, addr, len);
+	t.sys.munmap(buf, t.sys.pageSize);
+	t.ASSERT_EQ(skel.get("copy_test"), 3, "copy_test");
 	// What a hook returns is what the call returns.
 	skel.set("deny_maps", 1);
 	t.ASSERT_EQ(createMap(t, skel), -EACCES, "deny a map");
@@ -37,7 +48,7 @@ function basic(t: TestEnv, skel: Skel): void {
 	skel.set("monitored_pid", t.sys.getpid());
 	t.ASSERT_OK_FD(createMap(t, skel), "create detached");
 	t.ASSERT_EQ(skel.get("bpf_count"), n, "bpf_count detached");
-	for (const v of ["monitored_pid", "bpf_count", "map_count", "prog_count"]) skel.set(v, 0);
+	for (const v of ["monitored_pid", "bpf_count", "map_count", "prog_count", "copy_test"]) skel.set(v, 0);
 }
 
 export const testLsm: ProgTest = {

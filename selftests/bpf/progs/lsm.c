@@ -44,6 +44,40 @@ int on_bpf_prog(__u64 *ctx)
 	return 0;
 }
 
+#ifdef __TARGET_ARCH_arm64
+#define SYS_PREFIX "__arm64_"
+#define PARM1(regs) ((regs)->regs[0])
+#define PARM2(regs) ((regs)->regs[1])
+#else
+#define SYS_PREFIX "__x64_"
+#define PARM1(regs) ((regs)->di)
+#define PARM2(regs) ((regs)->si)
+#endif
+
+static long (*const bpf_copy_from_user)(void *dst, __u32 size, const void *user) = (void *)148;
+
+int copy_test = 0;
+
+/* A program that may sleep reads what the call was given, where that is there. */
+SEC("fentry.s/" SYS_PREFIX "sys_setdomainname")
+int test_sys_setdomainname(__u64 *ctx)
+{
+	struct pt_regs *regs = (void *)ctx[0];
+	void *ptr = (void *)PARM1(regs);
+	int len = PARM2(regs);
+	int buf = 0;
+	long ret;
+
+	ret = bpf_copy_from_user(&buf, sizeof(buf), ptr);
+	if (len == -2 && ret == 0 && buf == 1234)
+		copy_test++;
+	if (len == -3 && ret == -14)
+		copy_test++;
+	if (len == -4 && ret == -14)
+		copy_test++;
+	return 0;
+}
+
 SEC("?lsm/file_open")
 int never_called(__u64 *ctx)
 {
