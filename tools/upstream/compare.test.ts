@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { expect, it } from "vitest";
-import { compare_insns, compare_xlated, first_line_diff, mask_log } from "./compare.ts";
+import { compare_insns, compare_moved, compare_xlated, first_line_diff, mask_log } from "./compare.ts";
 
 const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.replace(/ /g, ""), "hex"));
 const never = (): boolean => false;
@@ -67,4 +67,20 @@ it("the first line that differs is shown with those before it", () => {
 		theirs: ["x"],
 	});
 	expect(first_line_diff("a", "a\nb", 3, 2)).toEqual({ line: 2, before: ["a"], ours: [], theirs: ["b"] });
+});
+
+it("images of unknown place may differ in addresses, the same way throughout a function", () => {
+	const call = (rel: string): string => `e8${rel}`;
+	const load = (imm: string): string => `48bf${imm}`;
+	const moved = (a: string, b: string, lens?: number[]): string | null =>
+		compare_moved(hex(a), hex(b), lens ?? [a.length / 2]);
+	// two calls of one function: the second is five bytes nearer
+	expect(moved(call("10000000") + call("0b000000"), call("20000000") + call("1b000000"))).toBeNull();
+	expect(moved(call("10000000") + call("0b000000"), call("20000000") + call("1c000000"))).toMatch(/^jited/);
+	// each function calls from a place of its own
+	expect(moved(call("10000000") + call("0b000000"), call("20000000") + call("1c000000"), [5, 5])).toBeNull();
+	expect(moved(load("0010203040001bff"), load("00aa203040001bff"))).toBeNull();
+	expect(moved("48c7c700100080", "48c7c700200080")).toBeNull();
+	expect(moved("b801000000", "b802000000")).toMatch(/^jited byte 1: b8\[01000000\], real \[02000000\]/);
+	expect(moved("c3", "c3c3")).toBe("jited 1 bytes, real 2");
 });

@@ -164,9 +164,9 @@ function operand_at(code: Uint8Array, at: number): Operand | null {
 		const wide = (code[start - 2]! & 0xfe) === 0x48 && op >= 0xb8 && op <= 0xbf;
 		if (wide && start + 8 <= code.length) return { start, kind: "imm64" };
 	}
-	for (let start = at; start > at - 4 && start >= 3; start--) {
+	for (let start = at; start > at - 4 && start >= 1; start--) {
 		if (start + 4 > code.length) continue;
-		const extended = (code[start - 3]! & 0xfe) === 0x48 && code[start - 2] === 0xc7;
+		const extended = start >= 3 && (code[start - 3]! & 0xfe) === 0x48 && code[start - 2] === 0xc7;
 		if (extended && code[start - 1]! >> 3 === 0x18) return { start, kind: "imm32" };
 		if ((code[start - 1]! & 0xfe) === 0xe8) return { start, kind: "rel32" };
 	}

@@ -199,8 +199,8 @@ export async function* read_object(set: RecordSet, obj: string): AsyncGenerator<
 
 /** Name of a raw program, at the end of its line. */
 function raw_name(line: string): string {
-	const at = line.lastIndexOf('"test": ');
-	return at < 0 ? "" : (JSON.parse(/"(?:[^"\\]|\\.)*"/.exec(line.slice(at + 8))?.[0] ?? '""') as string);
+	const at = line.lastIndexOf('"test":');
+	return at < 0 ? "" : (JSON.parse(/"(?:[^"\\]|\\.)*"/.exec(line.slice(at + 7))?.[0] ?? '""') as string);
 }
 
 /** The raw programs of these names, one at a time. */

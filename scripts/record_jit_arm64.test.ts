@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { describe, expect, it } from "vitest";
+import { compare_moved_arm64, moved_value } from "./record_jit_arm64.ts";
+
+const words = (...list: number[]): Buffer => {
+	const out = Buffer.alloc(list.length * 4);
+	for (const [i, w] of list.entries()) out.writeUInt32LE(w >>> 0, i * 4);
+	return out;
+};
+const wide = (op: number, rd: number, imm: number, shift: number, sf = 1): number =>
+	((sf << 31) | (op << 29) | 0x12800000 | ((shift / 16) << 21) | (imm << 5) | rd) >>> 0;
+const [movn, movz, movk] = [0, 2, 3];
+const NOP = 0xd503201f;
+
+describe("the value of a row of moves", () => {
+	it("is put together from all of them", () => {
+		const row = words(wide(movn, 10, 0x2a1f, 0), wide(movk, 10, 0x8009, 16), wide(movk, 10, 0x8000, 32), NOP);
+		expect(moved_value(row, 0)).toBe(0xffff80008009d5e0n);
+		expect(moved_value(words(wide(movz, 3, 0xff10, 48), wide(movk, 3, 7, 0)), 0)).toBe(0xff10000000000007n);
+		expect(moved_value(words(NOP, wide(movz, 3, 5, 16)), 4)).toBe(0x50000n);
+	});
+
+	it("has 32 bits where the moves have", () => {
+		expect(moved_value(words(wide(movz, 3, 5, 0, 0)), 0)).toBe(5n);
+		expect(moved_value(words(wide(movn, 3, 5, 0, 0)), 0)).toBe(0xfffffffan);
+	});
+
+	it("ends with the row: another register, another kind", () => {
+		expect(moved_value(words(wide(movz, 3, 5, 0), wide(movk, 4, 1, 16)), 0)).toBe(5n);
+		expect(moved_value(words(wide(movz, 3, 5, 0), wide(movz, 3, 1, 16)), 0)).toBe(5n);
+	});
+
+	it("is none where no row begins", () => {
+		expect(moved_value(words(NOP), 0)).toBeNull();
+		expect(moved_value(words(wide(movk, 3, 5, 0)), 0)).toBeNull();
+		expect(moved_value(words(NOP), 4)).toBeNull();
+	});
+});
+
+it("images of unknown place differ in the numbers of moves only", () => {
+	const a = words(wide(movn, 10, 1, 0), NOP);
+	expect(compare_moved_arm64(a, words(wide(movn, 10, 2, 0), NOP))).toBeNull();
+	expect(compare_moved_arm64(a, words(wide(movn, 11, 1, 0), NOP))).toMatch(/^jited byte 0: /);
+	expect(compare_moved_arm64(a, words(wide(movn, 10, 1, 0), wide(movz, 1, 1, 0)))).toMatch(/^jited byte 4: /);
+	expect(compare_moved_arm64(a, words(NOP))).toBe("jited 8 bytes, real 4");
+});
