@@ -10,8 +10,8 @@ import type { KernelImpl } from "./kernel_impl.ts";
 import { TaskSys } from "./sys.ts";
 
 const KEY = 0x2000;
-const VALUE = 0x4000;
-const OUT = 0x8000;
+const VALUE = 0x20000;
+const OUT = 0x28000;
 const LOG = 0x40000;
 const LOG_SIZE = 0x20000;
 
@@ -107,7 +107,7 @@ export class Process {
 
 	// ---- programs
 	/** A program's descriptor; the verifier's log is the error. */
-	load(type: number, insns: readonly (bpf_insn | bpf_insn[])[]): number {
+	load(type: number, insns: readonly (bpf_insn | bpf_insn[])[], set?: (a: bpf_attr) => void): number {
 		const flat = insns.flat();
 		this.sys.store(this.mem + 0x10000, encode_insns(flat));
 		this.sys.store(this.mem + 0x1800, Uint8Array.of(0x47, 0x50, 0x4c, 0));
@@ -119,6 +119,7 @@ export class Process {
 			a.log_level = 1;
 			a.log_size = LOG_SIZE;
 			a.log_buf = BigInt(this.mem + LOG);
+			set?.(a);
 		});
 		if (fd < 0) throw new Error(`${fd}: ${this.text(this.mem + LOG)}`);
 		return fd;
@@ -132,6 +133,7 @@ export class Process {
 		fd: number,
 		packet: Uint8Array = new Uint8Array(64),
 		repeat = 1,
+		room = 4096,
 	): { ret: number; retval: number; out: Uint8Array } {
 		this.sys.store(this.mem + VALUE, packet);
 		const ret = this.bpf(U.BPF_PROG_TEST_RUN, (a) => {
@@ -139,7 +141,7 @@ export class Process {
 			a.test_data_in = BigInt(this.mem + VALUE);
 			a.test_data_size_in = packet.length;
 			a.test_data_out = BigInt(this.mem + OUT);
-			a.test_data_size_out = 4096;
+			a.test_data_size_out = room;
 			a.test_repeat = repeat;
 		});
 		const { attr } = this;

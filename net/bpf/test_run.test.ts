@@ -182,6 +182,28 @@ describe.each(["none", "unicorn"] as const)("test runs, CPU %s", (cpu) => {
 		expect(move(U.BPF_FUNC_xdp_adjust_meta, -5).retval | 0).toBe(-E.EACCES);
 	});
 
+	it("XDP moves the end of a packet in pieces", () => {
+		const big = Uint8Array.from({ length: 9000 }, (_, i) => i % 251);
+		const move = (by: number): { retval: number; out: Uint8Array } => {
+			const fd = p.load(
+				U.BPF_PROG_TYPE_XDP,
+				[BPF_MOV64_IMM(2, by), call(U.BPF_FUNC_xdp_adjust_tail), exit()],
+				(a) => {
+					a.prog_flags = U.BPF_F_XDP_HAS_FRAGS;
+				},
+			);
+			return p.run(fd, big, 1, 16384);
+		};
+		expect(move(0).out).toEqual(big);
+		expect(move(-3000).out).toEqual(big.subarray(0, 6000));
+		expect(move(-8900).out).toEqual(big.subarray(0, 100));
+		expect(move(-8990).retval | 0).toBe(-E.EINVAL);
+		const longer = move(100).out;
+		expect(longer.subarray(0, 9000)).toEqual(big);
+		expect(longer.subarray(9000)).toEqual(new Uint8Array(100));
+		expect(move(4000).retval | 0).toBe(-E.EINVAL);
+	});
+
 	it("tc moves them as well, and mends checksums", () => {
 		const helper = (id: number, ...args: number[]): { retval: number; out: Uint8Array } =>
 			p.run(tc(...args.map((v, i) => BPF_MOV64_IMM(2 + i, v)), call(id), exit()), ipv4());

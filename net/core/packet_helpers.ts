@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Bodies of the packet helpers that test runs reach (net/core/filter.c): loads, stores, and moving of XDP's ends. */
-import { EACCES, EFAULT, EINVAL } from "../../include/uapi/asm-generic/errno.ts";
+import { EACCES, EFAULT, EINVAL, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_F_INVALIDATE_HASH,
 	BPF_F_RECOMPUTE_CSUM,
@@ -13,7 +13,7 @@ import {
 import { ksizeof } from "../../kernel/bpf/layout.ts";
 import type { KernelImpl } from "../../kernel/kernel_impl.ts";
 import { u64_to_addr } from "../../lib/addr.ts";
-import { ETH_HLEN, sk_buff, xdp_buff } from "./skb.ts";
+import { ETH_HLEN, GuestStruct, sk_buff, xdp_buff } from "./skb.ts";
 
 const err = (e: number): bigint => BigInt(-e);
 const lo = (v: bigint): number => Number(v & 0xffffffffn);
@@ -163,13 +163,51 @@ export function register_packet_helpers(k: KernelImpl): void {
 		xdp.setptr("data", to);
 		return 0n;
 	});
+	/** net/core/filter.c: bpf_xdp_frags_increase_tail */
+	const frags_increase_tail = (xdp: xdp_buff, offset: number): number => {
+		const { sinfo } = xdp;
+		const frag_size = new GuestStruct(k, "xdp_rxq_info", xdp.ptr("rxq")).u32("frag_size");
+		if (!frag_size || frag_size > xdp.u32("frame_sz")) return -EOPNOTSUPP;
+		const frag = xdp.frag_at(xdp.nr_frags - 1);
+		const size = frag.u32("len");
+		if (offset > frag_size - size - frag.u32("offset")) return -EINVAL;
+		kmem.fill(frag.ptr("netmem") + frag.u32("offset") + size, offset, 0);
+		frag.set32("len", size + offset);
+		sinfo.set32("xdp_frags_size", sinfo.u32("xdp_frags_size") + offset);
+		return 0;
+	};
+	/** net/core/filter.c: bpf_xdp_frags_shrink_tail; the pages stay with the test run until its end */
+	const frags_shrink_tail = (xdp: xdp_buff, by: number): number => {
+		const { sinfo } = xdp;
+		if (by > xdp.buff_len - ETH_HLEN) return -EINVAL;
+		let offset = by;
+		let freed = 0;
+		const nr = xdp.nr_frags;
+		let i = nr - 1;
+		for (; i >= 0 && offset > 0; i--) {
+			const frag = xdp.frag_at(i);
+			const size = frag.u32("len");
+			const shrink = Math.min(offset, size);
+			freed += shrink;
+			offset -= shrink;
+			if (shrink < size) {
+				frag.set32("len", size - shrink);
+				break;
+			}
+		}
+		sinfo.set8("nr_frags", i + 1);
+		sinfo.set32("xdp_frags_size", sinfo.u32("xdp_frags_size") - freed);
+		if (i + 1 === 0) {
+			xdp.set32("flags", xdp.u32("flags") & ~1);
+			xdp.setptr("data_end", xdp.ptr("data_end") - offset);
+		}
+		return 0;
+	};
 	bodies.set("bpf_xdp_adjust_tail", (_c, ctx, offset64) => {
 		const xdp = xdp_of(ctx);
 		const offset = s32(offset64);
-		if (xdp.has_frags) {
-			k.bpf.not_ported("bpf_xdp_adjust_tail on fragments");
-			return err(EINVAL);
-		}
+		if (xdp.has_frags)
+			return BigInt(offset < 0 ? frags_shrink_tail(xdp, -offset) : frags_increase_tail(xdp, offset));
 		const end = xdp.ptr("data_end");
 		if (end + offset > xdp.hard_end || end + offset < xdp.ptr("data") + ETH_HLEN) return err(EINVAL);
 		if (offset > 0) kmem.fill(end, offset, 0);

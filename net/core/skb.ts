@@ -235,10 +235,13 @@ export class xdp_buff extends GuestStruct {
 		const linear = this.ptr("data_end") - this.ptr("data");
 		return linear + (this.has_frags ? this.sinfo.u32("xdp_frags_size") : 0);
 	}
-	/** Fragment `i`: where its bytes lie (the guest has no struct page: netmem holds their address) and how many. */
+	/** The guest has no struct page: a fragment's netmem holds the address of its bytes. */
+	frag_at(i: number): GuestStruct {
+		return new GuestStruct(this.k, "skb_frag", this.sinfo.at("frags") + i * ksizeof(this.k, "skb_frag"));
+	}
+	/** Where the bytes of fragment `i` lie, and how many. */
 	frag(i: number): { addr: number; size: number } {
-		const at = this.sinfo.at("frags") + i * ksizeof(this.k, "skb_frag");
-		const f = new GuestStruct(this.k, "skb_frag", at);
+		const f = this.frag_at(i);
 		return { addr: f.ptr("netmem") + f.u32("offset"), size: f.u32("len") };
 	}
 	/** Where `len` bytes at `offset` lie, piece by piece. */
