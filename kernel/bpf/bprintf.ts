@@ -58,10 +58,15 @@ function hashed_pointer(k: KernelImpl, v: bigint): string {
 	if (v === 0n) return "(null)".padStart(16, " ");
 	const s = BigInt.asIntN(64, v);
 	if (s < 0n && s >= -4095n) return `${"(efault)".padStart(16, " ")}`;
+	return ptr_to_hashval(k, v).toString(16).padStart(16, "0");
+}
+
+/** lib/vsprintf.c: ptr_to_hashval: 32 bits, the same for the same pointer; other bits than the kernel's siphash. */
+export function ptr_to_hashval(k: KernelImpl, v: bigint): bigint {
 	let h = BigInt(k.ptr_key) ^ v;
 	h = BigInt.asUintN(64, (h ^ (h >> 33n)) * 0xff51afd7ed558ccdn);
 	h = BigInt.asUintN(64, (h ^ (h >> 33n)) * 0xc4ceb9fe1a85ec53n);
-	return (h >> 32n).toString(16).padStart(16, "0");
+	return h >> 32n;
 }
 
 function symbol_text(k: KernelImpl, v: bigint, offset: boolean): string {

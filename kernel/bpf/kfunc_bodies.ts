@@ -17,6 +17,7 @@ import { sk_buff, xdp_buff } from "../../net/core/skb.ts";
 import { register_sock_helpers } from "../../net/core/sock_helpers.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 import { task_image } from "../task_image.ts";
+import { register_btf_printf } from "../trace/btf_printf.ts";
 import { register_local_storage } from "./bpf_local_storage.ts";
 import { register_cpumask } from "./cpumask.ts";
 import { register_crypto } from "./crypto.ts";
@@ -46,6 +47,7 @@ export function register_kfuncs(k: KernelImpl): void {
 	register_test_kfuncs(k);
 	register_sock_helpers(k);
 	register_local_storage(k);
+	register_btf_printf(k);
 	register_cpumask(k);
 	register_crypto(k);
 	register_task_iter(k);

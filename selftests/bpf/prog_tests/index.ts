@@ -23,6 +23,7 @@ import { progRunOpts } from "./prog_run_opts.ts";
 import { recursion } from "./recursion.ts";
 import { ringbuf } from "./ringbuf.ts";
 import { ringbufMulti } from "./ringbuf_multi.ts";
+import { snprintfBtf } from "./snprintf_btf.ts";
 import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
@@ -59,6 +60,7 @@ export const progTests: readonly ProgTest[] = [
 	recursion,
 	ringbuf,
 	ringbufMulti,
+	snprintfBtf,
 	spinLock,
 	subprogs,
 	tailcalls,
