@@ -3,13 +3,17 @@
 import { describe, expect, it } from "vitest";
 import * as B from "../../include/linux/bpf.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
+import { BTF_KIND_VAR } from "../../include/uapi/linux/btf.ts";
 import { assemble } from "../../lib/bpf_asm.ts";
 import { BPF_PTR_POISON, type bpf_func_proto, type bpf_verifier_ops, decode_insns } from "./bpf_types.ts";
+import { BPF_LD_IMM64_RAW } from "./insn_macros.ts";
 import { TestKernel } from "./test_kernel.ts";
 
 const kernel = new TestKernel();
 const usual = kernel.kernel.bpf.verifier_ops.bind(kernel.kernel.bpf);
 const ringbuf = kernel.map("rb", { type: U.BPF_MAP_TYPE_RINGBUF, key: 0, value: 0, max: 4096 });
+const values = kernel.map("values", { type: U.BPF_MAP_TYPE_ARRAY, key: 4, value: 8, max: 1 });
+const user = kernel.map("user", { type: U.BPF_MAP_TYPE_USER_RINGBUF, key: 0, value: 0, max: 4096 });
 const sockmap = kernel.map("sm", { type: U.BPF_MAP_TYPE_SOCKMAP, key: 4, value: 4, max: 1 });
 
 /** The log of a program whose helper `id` has another prototype, or whose type other operations. */
@@ -29,7 +33,7 @@ function log(
 		};
 	};
 	const { bytes, relocs } = assemble(asm);
-	const fds = [ringbuf, sockmap];
+	const fds = [ringbuf, sockmap, values, user];
 	for (const r of relocs) new DataView(bytes.buffer).setInt32(r.insn * 8 + 4, fds[r.index]!, true);
 	const r = kernel.load({
 		type: o.type ?? U.BPF_PROG_TYPE_SCHED_CLS,
@@ -115,6 +119,30 @@ describe("a helper's arguments", () => {
 		expect(log(asm, { id: TIME, proto: { arg_type } })).toContain("Expected a dynptr of type skb as arg #0");
 	});
 
+	it("are a dynptr that the helper would change", () => {
+		const asm = `r1 = map[3] ll\nr2 = func[cb] ll\nr3 = 0\nr4 = 0\ncall bpf_user_ringbuf_drain\nr0 = 0\nexit\ncb: ${call}`;
+		expect(log(asm, { id: TIME, proto: { arg_type: [B.ARG_PTR_TO_DYNPTR] } })).toContain(
+			"cannot pass pointer to const bpf_dynptr, the helper mutates it",
+		);
+	});
+
+	it("are a lock, of a helper that locks nothing", () => {
+		const asm = `*(u32 *)(r10 - 4) = 0\nr2 = r10\nr2 += -4\nr1 = map[2] ll\ncall bpf_map_lookup_elem\nif r0 == 0 goto out\nr1 = r0\ncall bpf_ktime_get_ns\nout: r0 = 0\nexit`;
+		expect(
+			log(asm, {
+				id: TIME,
+				proto: { arg_type: [B.ARG_PTR_TO_SPIN_LOCK], arg_btf_id: { 0: BPF_PTR_POISON } },
+			}),
+		).toMatch(/^verifier internal error$/m);
+	});
+
+	it("are no dynptr where there must be one", () => {
+		const proto = { arg_type: [B.ARG_ANYTHING] };
+		expect(
+			log("r1 = 0\ncall bpf_dynptr_data\nr0 = 0\nexit", { id: U.BPF_FUNC_dynptr_data, proto }),
+		).toContain("verifier internal error: no dynptr arg found");
+	});
+
 	it("are not the context where packets move", () => {
 		const proto = { arg_type: [B.ARG_ANYTHING, B.ARG_ANYTHING] };
 		expect(
@@ -174,5 +202,52 @@ describe("accesses to the context", () => {
 		expect(log("r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 0\nexit", { ops })).toContain(
 			"bpf verifier is misconfigured",
 		);
+	});
+});
+
+describe("a kernel", () => {
+	it("without the type's operations", () => {
+		kernel.kernel.bpf.verifier_ops = () => undefined;
+		const { err, log } = kernel.load({
+			type: U.BPF_PROG_TYPE_SCHED_CLS,
+			insns: decode_insns(assemble("exit").bytes),
+		});
+		kernel.kernel.bpf.verifier_ops = usual;
+		expect(err).toBeLessThan(0);
+		expect(log).toContain("not ported: program type");
+	});
+
+	it("whose BTF is broken", () => {
+		const { bpf } = kernel.kernel;
+		const get = bpf.bpf_get_btf_vmlinux.bind(bpf);
+		bpf.bpf_get_btf_vmlinux = () => -22;
+		const r = log("r0 = 0\nexit", {});
+		bpf.bpf_get_btf_vmlinux = get;
+		expect(r).toContain("in-kernel BTF is malformed");
+	});
+
+	it("that has lost its functions' addresses", () => {
+		const { symbols } = kernel.kernel;
+		const addr = symbols.addr.bind(symbols);
+		const kfunc = {
+			type: U.BPF_PROG_TYPE_SCHED_CLS,
+			insns: [kernel.kfunc("bpf_rcu_read_lock"), ...decode_insns(assemble("r0 = 0\nexit").bytes)],
+		};
+		try {
+			symbols.addr = () => undefined;
+			expect(log("r0 = 0\nexit", task)).toContain("The address of function exit_creds cannot be found");
+			const ksym = kernel.id_of("runqueues", BTF_KIND_VAR);
+			const insns = [...BPF_LD_IMM64_RAW(1, U.BPF_PSEUDO_BTF_ID, ksym), ...kfunc.insns.slice(1)];
+			expect(kernel.load({ type: kfunc.type, insns }).log).toContain(
+				"ldimm64 failed to find the address for kernel symbol 'runqueues'.",
+			);
+			expect(kernel.load(kfunc).log).toContain("cannot find address for kernel function bpf_rcu_read_lock");
+			symbols.addr = (name) => (name === "__bpf_call_base" ? addr(name) : 0x123456789abcdefn);
+			expect(kernel.load(kfunc).log).toContain(
+				"address of kernel function bpf_rcu_read_lock is out of range",
+			);
+		} finally {
+			symbols.addr = addr;
+		}
 	});
 });
