@@ -29,11 +29,15 @@ describe("jhash", () => {
 	});
 });
 
-describe.each(["none", "unicorn"] as const)("maps, CPU %s", (cpu) => {
+describe.each([
+	["x86_64", "none"],
+	["x86_64", "unicorn"],
+	["arm64", "unicorn"],
+] as const)("maps, %s, CPU %s", (arch, cpu) => {
 	let p: Process;
 	let left: () => string[];
 	beforeEach(() => {
-		const k = booted({ cpu });
+		const k = booted({ arch, cpu });
 		left = k.left;
 		p = new Process(k.kernel);
 	});

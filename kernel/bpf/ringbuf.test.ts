@@ -62,14 +62,18 @@ function reserve(p: Process, ring: number, id: number): number {
 	]);
 }
 
-describe.each(["none", "unicorn"] as const)("ring buffers, CPU %s", (cpu) => {
+describe.each([
+	["x86_64", "none"],
+	["x86_64", "unicorn"],
+	["arm64", "unicorn"],
+] as const)("ring buffers, %s, CPU %s", (arch, cpu) => {
 	let p: Process;
 	let left: () => string[];
 	let ring: number;
 	let cons: number;
 	let prod: number;
 	beforeEach(() => {
-		const k = booted({ cpu });
+		const k = booted({ arch, cpu });
 		left = k.left;
 		p = new Process(k.kernel);
 		ring = p.map(U.BPF_MAP_TYPE_RINGBUF, 0, 0, PAGE);

@@ -39,11 +39,15 @@ function ip_sum(b: Uint8Array): number {
 	return ~s & 0xffff;
 }
 
-describe.each(["none", "unicorn"] as const)("test runs, CPU %s", (cpu) => {
+describe.each([
+	["x86_64", "none"],
+	["x86_64", "unicorn"],
+	["arm64", "unicorn"],
+] as const)("test runs, %s, CPU %s", (arch, cpu) => {
 	let p: Process;
 	let left: () => string[];
 	beforeEach(() => {
-		const k = booted({ cpu });
+		const k = booted({ arch, cpu });
 		left = k.left;
 		p = new Process(k.kernel);
 	});
