@@ -40,11 +40,11 @@ function flags(arch: string): string[] {
 }
 
 /** Compile one C file as the selftests' programs are; the object's path. Throws with the compiler's words. */
-export async function buildOne(clang: Clang, from: string): Promise<string> {
+export async function buildOne(clang: Clang, from: string, arch: (typeof ARCHES)[number]): Promise<string> {
 	const out = join(cacheDir(), "run");
 	mkdirSync(out, { recursive: true });
 	const to = join(out, `${basename(from, ".c")}.bpf.o`);
-	const err = await compile(clang, ["-Wall", ...flags("x86"), "-c", from, "-o", to]);
+	const err = await compile(clang, ["-Wall", ...flags(arch), "-c", from, "-o", to]);
 	if (err !== null) throw new Error(err.trimEnd());
 	return to;
 }

@@ -2,6 +2,7 @@
 /** `bpf-mirror`: one command, a subcommand for each tool. */
 import yargs from "yargs";
 import { conformanceCommand } from "./cmd_conformance.ts";
+import { dumpCommand } from "./cmd_dump.ts";
 import { runCommand } from "./cmd_run.ts";
 import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
@@ -20,6 +21,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(testVerifierCommand(done))
 		.command(veristatCommand(done))
 		.command(runCommand(done))
+		.command(dumpCommand(done))
 		.command(conformanceCommand(done))
 		.demandCommand(1, "Which command? See --help.")
 		.strict()

@@ -5,7 +5,7 @@ import pc from "picocolors";
 import type { CommandModule } from "yargs";
 import { EINVAL } from "../include/uapi/asm-generic/errno.ts";
 import { bpf_prog_test_run_opts, type bpf_test_run_opts } from "./lib/bpf/bpf.ts";
-import { bpf_object__load, bpf_object__open_mem } from "./lib/bpf/libbpf.ts";
+import { bpf_object__load, bpf_object__open_mem, bpf_object__programs } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
 import { strerror } from "./lib/bpf/strerror.ts";
 import { bootMirror, type MirrorArch } from "./mirror.ts";
@@ -101,13 +101,14 @@ function run(args: Args, printer: StepPrinter | null): number {
 		process.stderr.write(`${args.object}: ${strerror(-obj) ?? `errno ${-obj}`}\n`);
 		return 1;
 	}
-	const chosen = obj.programs.filter((p) => args.prog === undefined || p.name === args.prog);
+	const programs = bpf_object__programs(obj);
+	const chosen = programs.filter((p) => args.prog === undefined || p.name === args.prog);
 	if (chosen.length === 0) {
-		const names = obj.programs.map((p) => p.name).join(", ");
+		const names = programs.map((p) => p.name).join(", ");
 		process.stderr.write(`${args.object} has no program ${args.prog ?? ""}; it has: ${names}\n`);
 		return 1;
 	}
-	for (const p of obj.programs) p.autoload = chosen.includes(p);
+	for (const p of programs) p.autoload = chosen.includes(p);
 	const logs = new Map(chosen.map((p) => [p, lib.heap.alloc(LOG_SIZE)]));
 	for (const [p, buf] of logs) {
 		sys.store8(buf, 0);
