@@ -21,10 +21,16 @@ import {
 	MAP_PERCPU,
 	MAP_RINGBUF,
 	MAP_SINGLE,
+	MAP_TAIL,
 	mutate,
 	noise,
 	PERCPU_ENTRIES,
 	PERCPU_VALUE,
+	TAIL_AGAIN,
+	TAIL_ENTRIES,
+	TAIL_PLAIN,
+	TYPES,
+	tail_target,
 } from "./gen.ts";
 import { Rng } from "./rng.ts";
 
@@ -142,11 +148,29 @@ export class Subject {
 		this.map(U.BPF_MAP_TYPE_PERCPU_ARRAY, 4, PERCPU_VALUE, PERCPU_ENTRIES, 0);
 		this.map(U.BPF_MAP_TYPE_RINGBUF, 0, 0, RINGBUF_SIZE, 0);
 		this.map(U.BPF_MAP_TYPE_ARRAY, 4, ARRAY_VALUE, 1, U.BPF_F_MMAPABLE);
+		for (const _type of TYPES) this.map(U.BPF_MAP_TYPE_PROG_ARRAY, 4, 4, TAIL_ENTRIES, 0);
+		this.tails();
 		const rb = this.fds[MAP_RINGBUF]!;
 		this.array = this.mapped(PAGE, PROT_RW, this.fds[MAP_ARRAY]!, 0);
 		this.single = this.mapped(PAGE, PROT_RW, this.fds[MAP_SINGLE]!, 0);
 		this.rb_consumer = this.mapped(PAGE, PROT_RW, rb, 0);
 		this.rb_producer = this.mapped(PAGE + 2 * RINGBUF_SIZE, PROT_READ, rb, PAGE);
+	}
+	/** What tail calls lead to. */
+	private tails(): void {
+		for (const [i, type] of TYPES.entries())
+			for (const [key, again] of [
+				[TAIL_PLAIN, false],
+				[TAIL_AGAIN, true],
+			] as const) {
+				const { fd, log } = this.load(tail_target(type, this.fds, again), 1, 0);
+				if (fd < 0) throw new Error(`target of tail calls: ${fd}\n${log}`);
+				this.sys.store32(this.base + AT_KEY, key);
+				this.sys.store32(this.base + AT_VALUE, fd);
+				const err = this.elem(U.BPF_MAP_UPDATE_ELEM, this.fds[MAP_TAIL + i]!);
+				if (err) throw new Error(`array of programs: ${err}`);
+				this.sys.close(fd);
+			}
 	}
 	private mapped(len: number, prot: number, fd: number, off: number): number {
 		const at = this.sys.mmap(0, len, prot, MAP_SHARED, fd, off);

@@ -19,6 +19,11 @@ export const MAP_PERCPU = 2;
 export const MAP_RINGBUF = 3;
 /** An array of one value, the kind that has addresses for programs. */
 export const MAP_SINGLE = 4;
+/** Arrays of programs, one a program type (in the order of TYPES): a plain target at 0, one that calls itself at 2. */
+export const MAP_TAIL = 5;
+export const TAIL_ENTRIES = 4;
+export const TAIL_PLAIN = 0;
+export const TAIL_AGAIN = 2;
 export const ARRAY_VALUE = 64;
 export const ARRAY_ENTRIES = 4;
 export const HASH_VALUE = 48;
@@ -91,7 +96,7 @@ interface Func {
 	args: { kind: number; size: number }[];
 }
 
-const TYPES = [
+export const TYPES = [
 	U.BPF_PROG_TYPE_SOCKET_FILTER,
 	U.BPF_PROG_TYPE_SCHED_CLS,
 	U.BPF_PROG_TYPE_XDP,
@@ -129,6 +134,7 @@ class Generator {
 	private in_func = false;
 	private no_exit = 0;
 	private maps = 0;
+	private tail_calls = false;
 
 	private readonly arm64: boolean;
 
@@ -818,7 +824,8 @@ class Generator {
 
 	private call(): void {
 		const { rng, a } = this;
-		if (this.privilege === "none" || this.depth > 3) {
+		// the interpreter has tail calls and subprograms, but not both in one program
+		if (this.privilege === "none" || this.depth > 3 || this.tail_calls) {
 			this.alu();
 			return;
 		}
@@ -874,6 +881,34 @@ class Generator {
 		this.after_call();
 	}
 
+	/** Into another program; back here when there is none, or after too many. */
+	private tail_call(): void {
+		const { rng, a } = this;
+		const c = this.of_kind(CTX);
+		if (c.length === 0 || this.funcs.length || this.in_func || this.in_loop || this.no_exit) {
+			this.alu();
+			return;
+		}
+		this.tail_calls = true;
+		this.maps |= 1 << MAP_ARRAY;
+		if (rng.chance(60)) this.movi(3, rng.pick([TAIL_PLAIN, TAIL_AGAIN, 1, 3, 9]));
+		else {
+			const s = this.scalar(c[0]);
+			a.insn(ALU64 | 0xb0 | X, 3, s, 0, 0);
+			a.insn(ALU64 | 0x50, 3, 0, 0, 7);
+		}
+		if (c[0] !== 1) a.insn(ALU64 | 0xb0 | X, 1, c.includes(6) ? 6 : c[0]!, 0, 0);
+		a.ld_imm64(
+			2,
+			U.BPF_PSEUDO_MAP_FD,
+			this.fds[MAP_TAIL + TYPES.indexOf(this.type as (typeof TYPES)[number])]!,
+			0,
+		);
+		a.insn(CALL, 0, 0, 0, U.BPF_FUNC_tail_call);
+		// what r0 holds after a tail call that failed is nobody's promise
+		for (let r = 0; r < 6; r++) this.set(r, NONE);
+	}
+
 	private statement(): void {
 		const k = this.rng.below(100);
 		if (k < 38) this.alu();
@@ -888,7 +923,8 @@ class Generator {
 		else if (k < 90) this.helper();
 		else if (k < 94) this.packet();
 		else if (k < 96) this.spill();
-		else if (k < 99) this.call();
+		else if (k < 98) this.call();
+		else if (k < 99) this.tail_call();
 		else if (this.rng.chance(10)) this.wild();
 		else this.alu();
 	}
@@ -995,6 +1031,31 @@ function pick_type(rng: Rng): { type: number; privilege: Privilege } {
 	const type = rng.pick(TYPES);
 	// raw tracepoints need CAP_PERFMON
 	return { type, privilege: p < 37 && type !== U.BPF_PROG_TYPE_RAW_TRACEPOINT ? "bpf" : "root" };
+}
+
+/** The programs behind tail calls of a type: `again` calls itself through its array. */
+export function tail_target(type: number, fds: readonly number[], again: boolean): FuzzProgram {
+	const a = new Asm();
+	a.insn(ALU64 | 0xb0 | X, 6, 1, 0, 0);
+	a.insn(ST | MEM | W, 10, 0, -4, 1);
+	a.insn(ALU64 | 0xb0 | X, 2, 10, 0, 0);
+	a.insn(ALU64, 2, 0, 0, -4);
+	a.ld_imm64(1, U.BPF_PSEUDO_MAP_FD, fds[MAP_ARRAY]!, 0);
+	a.insn(CALL, 0, 0, 0, U.BPF_FUNC_map_lookup_elem);
+	const none = a.label();
+	a.jump(JMP | 0x10, 0, 0, 0, none);
+	a.insn(ALU64 | 0xb0, 1, 0, 0, 1);
+	a.insn(STX | ATOMIC | DW, 0, 1, 8, 0);
+	a.bind(none);
+	if (again) {
+		a.insn(ALU64 | 0xb0 | X, 1, 6, 0, 0);
+		a.ld_imm64(2, U.BPF_PSEUDO_MAP_FD, fds[MAP_TAIL + TYPES.indexOf(type as (typeof TYPES)[number])]!, 0);
+		a.insn(ALU64 | 0xb0, 3, 0, 0, TAIL_AGAIN);
+		a.insn(CALL, 0, 0, 0, U.BPF_FUNC_tail_call);
+	}
+	a.insn(ALU64 | 0xb0, 0, 0, 0, again ? 33 : 77);
+	a.insn(EXIT, 0, 0, 0, 0);
+	return { type, privilege: "root", insns: a.bytes(), maps: 0, input: new Uint8Array(0), wild: false };
 }
 
 /** Program `index` of a seed; `fds` are the descriptors of the maps. */
