@@ -3,7 +3,6 @@
  * Running programs: through the interpreter on a kernel without a CPU, and how helpers' bodies are
  * entered from either.
  */
-import { addr_to_u64 } from "../../lib/addr.ts";
 import type { KernelImpl, ProgRunner } from "../kernel_impl.ts";
 import type { bpf_array } from "./arraymap.ts";
 import type { bpf_prog } from "./bpf_types.ts";
@@ -98,4 +97,3 @@ export class InterpRunner implements ProgRunner {
 		throw new Error(`not ported: calling back 0x${addr.toString(16)} through the interpreter`);
 	}
 }
-export { addr_to_u64 };

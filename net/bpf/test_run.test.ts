@@ -255,6 +255,24 @@ describe.each([
 		expect((ttl.out[24]! << 8) | ttl.out[25]!).toBe(ip_sum(ttl.out));
 	});
 
+	it("marks congestion, and mends the header's checksum", () => {
+		const mark = (tos: number): { retval: number; out: Uint8Array } => {
+			const b = ipv4();
+			b[15] = tos;
+			const sum = ip_sum(b);
+			b[24] = sum >> 8;
+			b[25] = sum & 255;
+			return p.run(tc(call(U.BPF_FUNC_skb_ecn_set_ce), exit()), b);
+		};
+		expect(mark(4).retval).toBe(0);
+		for (const tos of [5, 6, 7]) {
+			const r = mark(tos);
+			expect(r.retval).toBe(1);
+			expect(r.out[15]).toBe(7);
+			expect((r.out[24]! << 8) | r.out[25]!).toBe(ip_sum(r.out));
+		}
+	});
+
 	it("runs raw tracepoint programs on the CPU asked for", () => {
 		const prog = p.load(U.BPF_PROG_TYPE_RAW_TRACEPOINT, [call(U.BPF_FUNC_get_smp_processor_id), exit()]);
 		const on = (n: number): number =>

@@ -35,7 +35,7 @@ import {
 import type { KernelImpl } from "../../kernel/kernel_impl.ts";
 import { u64_to_addr } from "../../lib/addr.ts";
 import { jhash } from "../../lib/jhash.ts";
-import { shinfo_size, sk_buff } from "./skb.ts";
+import { ETH_HLEN, GuestStruct, loopback_dev, shinfo_size, sk_buff, xdp_buff } from "./skb.ts";
 
 const CHECKSUM_NONE = 0;
 const CHECKSUM_UNNECESSARY = 1;
@@ -145,6 +145,7 @@ export function register_filter_helpers(k: KernelImpl): void {
 	register_checksums(k);
 	register_sizes(k);
 	register_rooms(k);
+	register_mtu(k);
 }
 
 function register_checksums(k: KernelImpl): void {
@@ -491,4 +492,57 @@ function register_rooms(k: KernelImpl): void {
 	bodies.set("bpf_clone_redirect", (_c, _ctx, ifindex, flags) =>
 		flags & ~1n || lo(ifindex) !== 1 ? err(EINVAL) : 0n,
 	);
+}
+
+/** BPF_MTU_CHK_RET_SUCCESS and _FRAG_NEEDED of the loopback device; `mtu_len` comes in and goes out. */
+function check_mtu(k: KernelImpl, len: number, ifindex: number, mtu_len: number, len_diff: number): number {
+	if (ifindex > 1) return -ENODEV;
+	const { kmem } = k;
+	const dev = new GuestStruct(k, "net_device", loopback_dev(k).dev);
+	const mtu = dev.has("mtu") ? dev.u32("mtu") : 65536;
+	const asked = kmem.r32(mtu_len);
+	const size = (asked ? asked + ETH_HLEN : len) + len_diff;
+	kmem.w32(mtu_len, mtu);
+	return size > mtu + ETH_HLEN ? 1 : 0;
+}
+
+function register_mtu(k: KernelImpl): void {
+	const { bodies } = k.bpf;
+	const { kmem } = k;
+	const p = u64_to_addr;
+	const s32 = (v: bigint): number => Number(BigInt.asIntN(32, v));
+	bodies.set("bpf_skb_check_mtu", (_c, ctx, ifindex, mtu_len, len_diff, flags) => {
+		if (flags & ~1n) return err(EINVAL);
+		if (flags && (s32(len_diff) || kmem.r32(p(mtu_len)))) return err(EINVAL);
+		return BigInt(check_mtu(k, new sk_buff(k, p(ctx)).len, lo(ifindex), p(mtu_len), s32(len_diff)));
+	});
+	bodies.set("bpf_xdp_check_mtu", (_c, ctx, ifindex, mtu_len, len_diff, flags) => {
+		if (flags) return err(EINVAL);
+		const xdp = new xdp_buff(k, p(ctx));
+		const len = xdp.ptr("data_end") - xdp.ptr("data");
+		return BigInt(check_mtu(k, len, lo(ifindex), p(mtu_len), s32(len_diff)));
+	});
+	/** include/net/inet_ecn.h: INET_ECN_set_ce */
+	bodies.set("bpf_skb_ecn_set_ce", (_c, ctx) => {
+		const skb = new sk_buff(k, p(ctx));
+		const at = skb.head + skb.u16("network_header");
+		const room = skb.tail - at;
+		const proto = skb.u16("protocol");
+		if (proto === BE_IP && room >= 20) {
+			const tos = kmem.r8(at + 1);
+			if ((tos & 3) === 0) return 0n;
+			const before = kmem.r16(at);
+			kmem.w8(at + 1, tos | 3);
+			kmem.w16(at + 10, csum_replace2(kmem.r16(at + 10), before, kmem.r16(at)));
+			return 1n;
+		}
+		if (proto === BE_IPV6 && room >= 40) {
+			// the traffic class lies across the first two bytes
+			const second = kmem.r8(at + 1);
+			if (((second >>> 4) & 3) === 0) return 0n;
+			kmem.w8(at + 1, second | 0x30);
+			return 1n;
+		}
+		return 0n;
+	});
 }
