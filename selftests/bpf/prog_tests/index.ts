@@ -15,6 +15,7 @@ import { fexitSleep } from "./fexit_sleep.ts";
 import { globalData } from "./global_data.ts";
 import { helpersMisc, spinLock } from "./helpers_misc.ts";
 import { kfuncProgTests } from "./kfuncs.ts";
+import { localStorage } from "./local_storage.ts";
 import { manyArgs, tracingStruct } from "./many_args.ts";
 import { mapOps } from "./map_ops.ts";
 import { mmap } from "./mmap.ts";
@@ -53,6 +54,7 @@ export const progTests: readonly ProgTest[] = [
 	globalData,
 	helpersMisc,
 	...kfuncProgTests,
+	localStorage,
 	mapOps,
 	mmap,
 	modifyReturn,
