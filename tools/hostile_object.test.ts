@@ -104,7 +104,7 @@ describe("on the emulated kernel", () => {
 	it("objects with flipped bits are taken or refused", async () => {
 		let taken = 0;
 		let refused = 0;
-		for (let round = 0; round < 8; round++) {
+		for (let round = 0; round < 4; round++) {
 			for (const file of FILES) {
 				// the annotated tests have hundreds of programs
 				if (/^verifier_/.test(file)) continue;
