@@ -77,7 +77,7 @@ export const snprintfBtf: ProgTest = {
 		skel.set("id_off", 0x7ffffff0);
 		show(BY_ID, d2);
 		t.ASSERT_EQ(skel.get("ret"), -ENOENT, "no such type");
-		skel.set("address", 0xffff800000000000n);
+		skel.set("address", 0xfffffffffffff000n);
 		show(INT, d2);
 		t.ASSERT_EQ(skel.get("ret"), -EFAULT, "memory that is not there");
 		skel.destroy();
