@@ -12,7 +12,7 @@ import type { bpf_prog } from "../kernel/bpf/bpf_types.ts";
 import { koffsetof } from "../kernel/bpf/layout.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
-import { Arm64RecordCompiler } from "./record_jit_arm64.ts";
+import { Arm64RecordCompiler, function_lengths } from "./record_jit_arm64.ts";
 
 const LDIMM64 = 0x18;
 const CALL = 0x85;
@@ -178,6 +178,14 @@ class RecordCompiler implements Jit {
 	}
 }
 
+/** Where images go that are not of a record, or of one that does not say: within reach of helpers by a plain branch. */
+const IMAGES: Readonly<Record<"x86_64" | "arm64", bigint>> = {
+	x86_64: 0xffffffffc0000000n,
+	arm64: 0xffff800082200000n,
+};
+/** For each function. */
+const ROOM = 0x10_0000n;
+
 /** Bytes that text poking writes at most. */
 const MAX_PATCH = 8;
 
@@ -270,7 +278,7 @@ export class RecordJit {
 		};
 		const base = kernel.symbols.addr("__bpf_call_base") ?? 0n;
 		const { arch } = kernel.config;
-		this.memory = new RecordMemory(STAND_INS[arch].from - 0x800000n);
+		this.memory = new RecordMemory(IMAGES[arch]);
 		this.compiler =
 			arch === "arm64"
 				? new Arm64RecordCompiler(
@@ -297,10 +305,20 @@ export class RecordJit {
 	}
 
 	/** The next load is to get the addresses of this one. */
-	prepare(load: RecordLoad, name: string): void {
+	prepare(record: RecordLoad, name: string): void {
+		const load = this.placed(record);
 		this.memory.load = load;
 		this.memory.name = name.slice(0, 15);
 		this.compiler.images = record_images(load);
 		this.compiler.forget();
+	}
+
+	/** Where a record does not say where its images were, they get places, so that addresses are read off them. */
+	private placed(load: RecordLoad): RecordLoad {
+		if (load.jited === undefined || load.jited_ksyms || !(this.compiler instanceof Arm64RecordCompiler))
+			return load;
+		const jited_func_lens = function_lengths(Buffer.from(load.jited, "hex"));
+		const place = (i: number): string => (IMAGES.arm64 + BigInt(i) * ROOM).toString(16);
+		return { ...load, jited_func_lens, jited_ksyms: jited_func_lens.map((_, i) => place(i)) };
 	}
 }

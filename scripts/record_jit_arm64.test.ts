@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from "vitest";
-import { compare_moved_arm64, moved_value } from "./record_jit_arm64.ts";
+import { compare_moved_arm64, function_lengths, moved_value } from "./record_jit_arm64.ts";
 
 const words = (...list: number[]): Buffer => {
 	const out = Buffer.alloc(list.length * 4);
@@ -37,10 +37,22 @@ describe("the value of a row of moves", () => {
 	});
 });
 
-it("images of unknown place differ in the numbers of moves only", () => {
+it("images of unknown place differ in the numbers of moves and in where calls go only", () => {
 	const a = words(wide(movn, 10, 1, 0), NOP);
-	expect(compare_moved_arm64(a, words(wide(movn, 10, 2, 0), NOP))).toBeNull();
-	expect(compare_moved_arm64(a, words(wide(movn, 11, 1, 0), NOP))).toMatch(/^jited byte 0: /);
-	expect(compare_moved_arm64(a, words(wide(movn, 10, 1, 0), wide(movz, 1, 1, 0)))).toMatch(/^jited byte 4: /);
-	expect(compare_moved_arm64(a, words(NOP))).toBe("jited 8 bytes, real 4");
+	expect(compare_moved_arm64(a, words(wide(movn, 10, 2, 0), NOP), [8])).toBeNull();
+	expect(compare_moved_arm64(a, words(wide(movn, 11, 1, 0), NOP), [8])).toMatch(/^jited byte 0: /);
+	expect(compare_moved_arm64(a, words(wide(movn, 10, 1, 0), 0), [8])).toMatch(/^jited byte 4: /);
+	expect(compare_moved_arm64(a, words(NOP), [8])).toBe("jited 8 bytes, real 4");
+	const bl = (at: number, to: number): number => 0x94000000 | ((to - at) & 0x3ffffff);
+	const calls = words(bl(0, 100), bl(1, 100), bl(2, 100));
+	expect(compare_moved_arm64(calls, words(bl(0, -7), bl(1, -7), bl(2, -7)), [12])).toBeNull();
+	expect(compare_moved_arm64(calls, words(bl(0, -7), bl(1, -7), bl(2, -8)), [12])).toMatch(/^jited byte 8: /);
+	expect(compare_moved_arm64(calls, words(bl(0, -7), bl(1, -7), bl(2, -8)), [8, 4])).toBeNull();
+});
+
+it("functions of an image are told apart by how they begin", () => {
+	const start = [0x910003c9, NOP];
+	expect(function_lengths(words(...start, 1, 2, ...start, 3))).toEqual([16, 12]);
+	expect(function_lengths(words(...start))).toEqual([8]);
+	expect(function_lengths(words(1, ...start))).toEqual([12]);
 });

@@ -173,18 +173,49 @@ export class Arm64RecordCompiler implements Jit {
 	}
 }
 
-/** Images of which it is not known where they were: the numbers of moves and branches are not compared. */
-export function compare_moved_arm64(ours: Uint8Array, theirs: Uint8Array): string | null {
+const BL = 0x9400_0000;
+/** mov x9, x30; nop: how every function begins. */
+const FUNC_START = Buffer.from([0xc9, 0x03, 0x00, 0x91, 0x1f, 0x20, 0x03, 0xd5]);
+
+/** Lengths of the functions in an image. */
+export function function_lengths(code: Buffer): number[] {
+	const starts: number[] = [];
+	for (let at = code.indexOf(FUNC_START); at >= 0; at = code.indexOf(FUNC_START, at + 4))
+		if (at % 4 === 0) starts.push(at);
+	if (starts[0] !== 0) return [code.length];
+	return starts.map((at, i) => (starts[i + 1] ?? code.length) - at);
+}
+
+/**
+ * Images of which it is not known where they were: numbers of moves are not compared, and calls within a function
+ * must go to the same other place when they go to the same.
+ */
+export function compare_moved_arm64(
+	ours: Uint8Array,
+	theirs: Uint8Array,
+	lens: readonly number[],
+): string | null {
 	const a = Buffer.from(ours.buffer, ours.byteOffset, ours.length);
 	const b = Buffer.from(theirs.buffer, theirs.byteOffset, theirs.length);
 	if (a.length !== b.length) return `jited ${a.length} bytes, real ${b.length}`;
+	const calls = new Map<string, number>();
+	let func = 0;
+	let end = lens[0] ?? a.length;
 	for (let at = 0; at < a.length; at += 4) {
+		while (at >= end && func < lens.length) end += lens[++func] ?? a.length;
 		const x = a.readUInt32LE(at);
 		const y = b.readUInt32LE(at);
 		if (x === y) continue;
 		const one = wide_move(x);
 		const other = wide_move(y);
 		if (one && other && one.op === other.op && one.rd === other.rd && one.shift === other.shift) continue;
+		const target = (word: number): number => ((word << 6) >> 6) * 4 + at;
+		if ((x & 0xfc00_0000) >>> 0 === BL && (y & 0xfc00_0000) >>> 0 === BL) {
+			const key = `${func} ${target(x)}`;
+			const before = calls.get(key);
+			calls.set(key, target(y));
+			if (before === undefined || before === target(y)) continue;
+		}
 		return `jited byte ${at}: ${x.toString(16)}, real ${y.toString(16)}`;
 	}
 	return null;

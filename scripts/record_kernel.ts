@@ -214,7 +214,7 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 			if (load.jited_ksyms) return compare_jited(info, load);
 			const theirs = Buffer.from(load.jited!, "hex");
 			return arch === "arm64"
-				? compare_moved_arm64(info.jited_prog_insns, theirs)
+				? compare_moved_arm64(info.jited_prog_insns, theirs, info.jited_func_lens)
 				: compare_moved(info.jited_prog_insns, theirs, info.jited_func_lens);
 		},
 	};
