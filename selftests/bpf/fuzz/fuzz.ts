@@ -515,6 +515,7 @@ export class Fuzzer {
 			const why = cause(fd, again.log);
 			if (this.o.count === 1) process.stdout.write(again.log);
 			report.causes.set(why, (report.causes.get(why) ?? 0) + 1);
+			if (why.endsWith("(no log)")) this.find(index, `rejected with ${fd} and no log`, dump(p.insns));
 			if (/verifier bug|not ported/.test(again.log)) this.find(index, `log: ${why}`, again.log);
 			return;
 		}
