@@ -112,7 +112,7 @@ export const kernelFiles: readonly KernelFile[] = [
 	whole("kernel/bpf/queue_stack_maps.c", ...bpf("queue_stack_maps")),
 	whole("kernel/bpf/relo_core.c", "lib/relo_core.ts"),
 	not("kernel/bpf/reuseport_array.c", "elements (creation and verification are ported)"),
-	partly("kernel/bpf/ringbuf.c", "draining the user ring buffer, dynptrs", ...bpf("ringbuf")),
+	whole("kernel/bpf/ringbuf.c", ...bpf("ringbuf", "dynptr")),
 	not("kernel/bpf/stackmap.c", "stack traces (creation and verification are ported)"),
 	partly(
 		"kernel/bpf/syscall.c",
