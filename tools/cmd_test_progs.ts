@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror test_progs`: the ported selftests, or unmodified upstream objects, with upstream's flags. */
+import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { basename } from "node:path";
 import type { CommandModule } from "yargs";
 import { parseNumList, Selector } from "../selftests/bpf/filter.ts";
 import { progTests } from "../selftests/bpf/prog_tests/index.ts";
+import { annotated } from "../selftests/bpf/prog_tests/verifier.ts";
 import { TestProgs } from "../selftests/bpf/test_progs.ts";
 import { bootTestKernel, type MirrorArch } from "./mirror.ts";
 import { startWorkers } from "./test_progs_workers.ts";
@@ -20,6 +23,9 @@ interface Args {
 	list: boolean;
 	workers: string | undefined;
 	"json-summary": string | undefined;
+	object: string[] | undefined;
+	"vmlinux-btf": string | undefined;
+	"module-btf": string[] | undefined;
 	debug: boolean;
 	arch: string;
 	"state-embedding": boolean;
@@ -140,6 +146,23 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					default: false,
 					describe: "Hold every executed instruction against the states that the verifier recorded (slow)",
 				})
+				.option("object", {
+					type: "string",
+					array: true,
+					requiresArg: true,
+					describe: "Run the annotated programs of these objects instead, as test_loader does",
+				})
+				.option("vmlinux-btf", {
+					type: "string",
+					requiresArg: true,
+					describe: "The vmlinux BTF of a real kernel, instead of the built-in one",
+				})
+				.option("module-btf", {
+					type: "string",
+					array: true,
+					nargs: 1,
+					describe: "The BTF of a module of that kernel: NAME=FILE",
+				})
 				.option("arch", {
 					type: "string",
 					choices: ["x86_64", "arm64"],
@@ -162,7 +185,23 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				args.workers === undefined ? 0 : args.workers === "" ? cpus().length : Number(args.workers);
 			if (args.workers !== undefined && !(Number.isInteger(workers) && workers > 0))
 				return bad(`Invalid number of worker: ${args.workers}.`);
-			const progs = new TestProgs(progTests, {
+			let tests = progTests;
+			const plugged: { vmlinuxBtf?: Uint8Array; moduleBtfs?: Record<string, Uint8Array> } = {};
+			try {
+				if (args.object)
+					tests = args.object.map((file) => annotated(basename(file, ".bpf.o"), readFileSync(file)));
+				if (args["vmlinux-btf"] !== undefined) plugged.vmlinuxBtf = readFileSync(args["vmlinux-btf"]);
+				for (const given of args["module-btf"] ?? []) {
+					const [name, file] = given.split("=", 2);
+					if (!name || !file) return bad(`--module-btf takes NAME=FILE, not ${given}`);
+					plugged.moduleBtfs = { ...plugged.moduleBtfs, [name]: readFileSync(file) };
+				}
+			} catch (e) {
+				return bad((e as Error).message);
+			}
+			if (workers && (args.object || args["vmlinux-btf"] !== undefined || args["module-btf"]))
+				return bad("-j goes with the ported tests and the built-in BTF only");
+			const progs = new TestProgs(tests, {
 				selector,
 				verbosity,
 				count: args.count,
@@ -188,6 +227,7 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				arch: args.arch as MirrorArch,
 				verbosity,
 				stateEmbedding: args["state-embedding"],
+				boot: plugged,
 			});
 			done(await progs.run(kernel));
 		},

@@ -8,8 +8,8 @@ import { TestLoader } from "../test_loader.ts";
 /** Objects of progs/ whose programs are annotated. */
 const OBJECTS = ["verifier_functions", "verifier_kfuncs", "verifier_objects"] as const;
 
-/** A test of all annotated programs of an object (RUN_TESTS). */
-export function annotated(name: string): ProgTest {
+/** A test of all annotated programs of an object (RUN_TESTS): one of progs/, or the bytes of any. */
+export function annotated(name: string, object?: Uint8Array): ProgTest {
 	return {
 		name,
 		run(t) {
@@ -20,7 +20,7 @@ export function annotated(name: string): ProgTest {
 					if (level !== LIBBPF_DEBUG) said += text;
 				},
 			});
-			const loader = new TestLoader(lib, readProg(name, t.sys.arch), {
+			const loader = new TestLoader(lib, object ?? readProg(name, t.sys.arch), {
 				object_name: name,
 				min_log_level: t.logLevel,
 			});
@@ -42,4 +42,4 @@ export function annotated(name: string): ProgTest {
 	};
 }
 
-export const verifierProgTests: readonly ProgTest[] = OBJECTS.map(annotated);
+export const verifierProgTests: readonly ProgTest[] = OBJECTS.map((name) => annotated(name));

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { join } from "node:path";
+import { afterEach, expect, test, vi } from "vitest";
+import { main } from "./cli.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+/** What test_progs prints, and its exit status. */
+async function testProgs(...args: string[]): Promise<{ out: string; code: number }> {
+	let out = "";
+	const write = (text: string | Uint8Array): boolean => {
+		out += text.toString();
+		return true;
+	};
+	vi.spyOn(process.stdout, "write").mockImplementation(write);
+	vi.spyOn(process.stderr, "write").mockImplementation(write);
+	const code = await main(["test_progs", ...args]);
+	vi.restoreAllMocks();
+	return { out, code };
+}
+
+const object = join(import.meta.dirname, "../.cache/progs/x86/verifier_kfuncs.bpf.o");
+
+test("the annotated programs of a given object are its tests", async () => {
+	const { out, code } = await testProgs("--object", object);
+	expect(out).toMatch(/^#1 {7}verifier_kfuncs:OK$/m);
+	expect(out).toMatch(/^Summary: 1\/\d+ PASSED, 0 SKIPPED, 0 FAILED$/m);
+	expect(code).toBe(0);
+});
+
+test("an object or BTF that cannot be read is named", async () => {
+	expect(await testProgs("--object", "/no/such.bpf.o")).toEqual({
+		out: "ENOENT: no such file or directory, open '/no/such.bpf.o'\n",
+		code: 1,
+	});
+	expect(await testProgs("--module-btf", "nothing")).toEqual({
+		out: "--module-btf takes NAME=FILE, not nothing\n",
+		code: 1,
+	});
+});
