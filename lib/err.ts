@@ -6,6 +6,9 @@
  * a number is a negative errno. A function that returns an int returns a number.
  */
 
+/** The last page of addresses is errnos. */
+export const MAX_ERRNO = 4095;
+
 /** True when a pointer-or-error result is an error (a negative errno). */
 export function IS_ERR<T>(x: T | number): x is number {
 	return typeof x === "number" && x < 0;

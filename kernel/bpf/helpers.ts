@@ -23,6 +23,7 @@ import {
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK } from "../../include/uapi/linux/bpf.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
+import { MAX_ERRNO } from "../../lib/err.ts";
 import { register_filter_helpers } from "../../net/core/filter_helpers.ts";
 import { register_packet_helpers } from "../../net/core/packet_helpers.ts";
 import { KERNEL_BPFPTR } from "../bpfptr.ts";
@@ -80,10 +81,12 @@ function register_maps(k: KernelImpl): void {
 	const { bodies } = k.bpf;
 	const p = u64_to_addr;
 	const u = addr_to_u64;
+	// An operation that is not ported has said so; nothing can have been put into its map.
+	const found = (v: number): bigint => (v < 0 && v >= -MAX_ERRNO ? 0n : u(v));
 	type Call = (ops: map_ops) => HelperBody;
 	const map = (r: bigint) => k.bpf.map_of(r);
 	const generic: Readonly<Record<string, HelperBody>> = {
-		map_lookup_elem: (_c, m, key) => u(map(m).ops.map_lookup_elem!(map(m), p(key))),
+		map_lookup_elem: (_c, m, key) => found(map(m).ops.map_lookup_elem!(map(m), p(key))),
 		map_update_elem: (_c, m, key, value, flags) =>
 			BigInt(map(m).ops.map_update_elem!(map(m), p(key), p(value), flags)),
 		map_delete_elem: (_c, m, key) => BigInt(map(m).ops.map_delete_elem!(map(m), p(key))),
@@ -105,7 +108,7 @@ function register_maps(k: KernelImpl): void {
 	});
 	bodies.delete("bpf_map_for_each_callback");
 	const own: Readonly<Record<string, Call>> = {
-		map_lookup_elem: (o) => (_c, m, key) => u(o.map_lookup_elem!(map(m), p(key))),
+		map_lookup_elem: (o) => (_c, m, key) => found(o.map_lookup_elem!(map(m), p(key))),
 		map_update_elem: (o) => (_c, m, key, value, flags) =>
 			BigInt(o.map_update_elem!(map(m), p(key), p(value), flags)),
 		map_delete_elem: (o) => (_c, m, key) => BigInt(o.map_delete_elem!(map(m), p(key))),
@@ -210,7 +213,6 @@ function register_misc(k: KernelImpl): void {
 		if (lo(size) !== 24 || flags & ~BigInt(BPF_F_INDEX_MASK)) return err(EINVAL);
 		return perf_event_output(k, m, flags);
 	});
-	bodies.set("bpf_send_signal", () => err(EOPNOTSUPP));
 	bodies.set("bpf_map_sum_elem_count", (_c, m) => BigInt((k.bpf.map_of(m) as { count?: number }).count ?? 0));
 }
 

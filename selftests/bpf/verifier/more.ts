@@ -33,6 +33,16 @@ const packet = (body: string) =>
 	`r2 = *(u32 *)(r1 + 76)\nr3 = *(u32 *)(r1 + 80)\nr4 = r2\nr4 += 14\nif r4 > r3 goto out\n${body}\nout: ${rest}`;
 
 const privileges: readonly VerifierTest[] = [
+	accept(
+		"a lookup in a device map that nothing is in",
+		"*(u32 *)(r10 - 4) = 0\nr2 = r10\nr2 += -4\nr1 = map[0] ll\ncall bpf_map_lookup_elem\nif r0 == 0 goto out\nr0 = 7\nexit\nout: r0 = 2\nexit",
+		{
+			prog_type: U.BPF_PROG_TYPE_XDP,
+			priv_only: true,
+			maps: [{ type: U.BPF_MAP_TYPE_DEVMAP, key: 4, value: 4, max: 1 }],
+			retval: 2,
+		},
+	),
 	reject("an address in a packet", packet("*(u64 *)(r2 + 0) = r10"), "R10 leaks addr into packet", noPerfmon),
 	reject(
 		"an address in flow keys",
