@@ -8,7 +8,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Table from "cli-table3";
 import koffi from "koffi";
-import pc from "picocolors";
 import { assembler, imm64 } from "../arch/testing.ts";
 import { call, framed } from "../arch/x86/testing.ts";
 import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
@@ -16,6 +15,7 @@ import { boot } from "../kernel/boot.ts";
 import { TaskSys } from "../kernel/sys.ts";
 import { create_machine } from "../mm/machine.ts";
 import { nrGetpgid, readProg } from "../selftests/bpf/skel.ts";
+import { colours } from "../tools/colours.ts";
 import {
 	bpf_link__destroy,
 	bpf_map__fd,
@@ -315,7 +315,7 @@ async function main(args: readonly string[]): Promise<number> {
 			style: { head: [], border: [] },
 		});
 		table.push(...rows);
-		process.stdout.write(`${pc.bold(name)}\n${table.toString()}\n`);
+		process.stdout.write(`${colours.bold(name)}\n${table.toString()}\n`);
 	}
 	return 0;
 }

@@ -6,12 +6,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Table from "cli-table3";
-import pc from "picocolors";
 import type { bpf_func_proto } from "../kernel/bpf/bpf_types.ts";
 import * as helpers_proto from "../kernel/bpf/helpers_proto.ts";
 import { kfunc_sets } from "../kernel/bpf/kfunc_sets.ts";
 import * as trace_proto from "../kernel/trace/bpf_trace_proto.ts";
 import * as filter_proto from "../net/core/filter_proto.ts";
+import { colours } from "../tools/colours.ts";
 import { bootMirror } from "../tools/mirror.ts";
 import { rootDir } from "./paths.ts";
 import { kernelFiles } from "./status_files.ts";
@@ -71,10 +71,10 @@ export function status(root: string): string {
 	let whole = 0;
 	for (const f of kernelFiles) {
 		const state = !f.missing
-			? pc.green("ported")
+			? colours.green("ported")
 			: f.here.length
-				? pc.yellow("partly")
-				: pc.red("not ported");
+				? colours.yellow("partly")
+				: colours.red("not ported");
 		if (!f.missing) whole++;
 		table.push([f.file, state, f.missing ?? ""]);
 	}
@@ -87,7 +87,7 @@ export function status(root: string): string {
 	const helpers = helperSymbols();
 	const noBody = helpers.filter((n) => !bodies.has(n));
 	out.push(
-		pc.bold(
+		colours.bold(
 			`Helpers: ${helpers.length} functions verify, ${helpers.length - noBody.length} run. Without a body:`,
 		),
 	);
@@ -97,10 +97,10 @@ export function status(root: string): string {
 	].sort();
 	const noKfunc = kfuncs.filter((n) => !bodies.has(n));
 	out.push(
-		pc.bold(`kfuncs: ${kfuncs.length} verify, ${kfuncs.length - noKfunc.length} run. Without a body:`),
+		colours.bold(`kfuncs: ${kfuncs.length} verify, ${kfuncs.length - noKfunc.length} run. Without a body:`),
 	);
 	out.push(`${columns(noKfunc)}\n`);
-	out.push(pc.bold('Answers "not ported":'));
+	out.push(colours.bold('Answers "not ported":'));
 	for (const { place, what } of notPortedPlaces(root)) out.push(`  ${place}  ${what}`);
 	return `${out.join("\n")}\n`;
 }

@@ -3,8 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import pc from "picocolors";
 import { MESSAGES_ENV } from "../lib/message_tap.ts";
+import { colours } from "../tools/colours.ts";
 import { cacheDir, rootDir } from "./paths.ts";
 import { setup } from "./setup.ts";
 
@@ -66,7 +66,7 @@ rmSync(messages, { recursive: true, force: true });
 if (!(await setup())) process.exit(1);
 let failed = 0;
 for (const [i, stage] of stages.entries()) {
-	process.stdout.write(pc.bold(`\n[${i + 1}/${stages.length}] ${stage.name}\n`));
+	process.stdout.write(colours.bold(`\n[${i + 1}/${stages.length}] ${stage.name}\n`));
 	const start = Date.now();
 	const r = spawnSync(stage.cmd, stage.args, {
 		cwd: root,
@@ -80,7 +80,7 @@ for (const [i, stage] of stages.entries()) {
 	if (!ok) failed++;
 	const took = `${((Date.now() - start) / 1000).toFixed(1)} s`;
 	process.stdout.write(
-		ok ? pc.green(`${stage.name}: ok (${took})\n`) : pc.red(`${stage.name}: FAILED (${took})\n`),
+		ok ? colours.green(`${stage.name}: ok (${took})\n`) : colours.red(`${stage.name}: FAILED (${took})\n`),
 	);
 }
 process.stdout.write(`\nstages: ${stages.length - failed} passed, ${failed} failed\n`);

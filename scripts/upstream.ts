@@ -7,8 +7,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import pc from "picocolors";
 import yargs from "yargs";
+import { colours } from "../tools/colours.ts";
 import { find_sets, outline } from "../tools/upstream/records.ts";
 import {
 	first_failure,
@@ -167,12 +167,14 @@ function report(
 	};
 	if (args.show || (args.only !== undefined && scores.length <= 3)) {
 		for (const s of scores) {
-			const verdict = s.findings.length === 0 ? pc.green("equal") : pc.red("differs");
+			const verdict = s.findings.length === 0 ? colours.green("equal") : colours.red("differs");
 			const held = LEVELS.map((l) =>
-				s.levels[l] === undefined ? "" : s.levels[l] ? pc.green(l) : pc.red(l),
+				s.levels[l] === undefined ? "" : s.levels[l] ? colours.green(l) : colours.red(l),
 			);
-			out(`${pc.bold(score_name(s))}: ${verdict} [${held.filter((x) => x).join(" ")}] ${s.ms.toFixed(0)} ms`);
-			for (const f of s.findings) out(`${pc.red(f.level)}: ${f.text}\n`);
+			out(
+				`${colours.bold(score_name(s))}: ${verdict} [${held.filter((x) => x).join(" ")}] ${s.ms.toFixed(0)} ms`,
+			);
+			for (const f of s.findings) out(`${colours.red(f.level)}: ${f.text}\n`);
 		}
 	}
 	if (args.list) {
@@ -186,7 +188,7 @@ function report(
 	if (causes) out(`\nFirst differences, by cause:\n${causes}`);
 	const slow = [...scores].sort((a, b) => b.ms - a.ms).slice(0, 5);
 	out(
-		pc.dim(
+		colours.dim(
 			`${scores.length} loads in ${seconds.toFixed(0)} s; slowest: ${slow.map((s) => `${score_name(s)} ${(s.ms / 1000).toFixed(1)} s`).join(", ")}`,
 		),
 	);

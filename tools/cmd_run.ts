@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror run`: load anyone's object, show the verdict and the log, and run it. */
 import { readFileSync } from "node:fs";
-import pc from "picocolors";
 import type { CommandModule } from "yargs";
 import { EINVAL } from "../include/uapi/asm-generic/errno.ts";
+import { colours } from "./colours.ts";
 import { bpf_prog_test_run_opts, type bpf_test_run_opts } from "./lib/bpf/bpf.ts";
 import { bpf_object__load, bpf_object__open_mem, bpf_object__programs } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
@@ -119,15 +119,15 @@ function run(args: Args, printer: StepPrinter | null): number {
 	const err = bpf_object__load(obj);
 	for (const [p, buf] of logs) {
 		const raw = sys.load(buf, LOG_SIZE);
-		process.stdout.write(pc.bold(`${p.name} (${p.sec_name}):\n`));
+		process.stdout.write(colours.bold(`${p.name} (${p.sec_name}):\n`));
 		process.stdout.write(Buffer.from(raw.subarray(0, raw.indexOf(0))).toString("latin1"));
 	}
 	flush();
 	if (err) {
-		process.stdout.write(pc.red(`rejected: ${strerror(-err) ?? `errno ${-err}`}\n`));
+		process.stdout.write(colours.red(`rejected: ${strerror(-err) ?? `errno ${-err}`}\n`));
 		return 1;
 	}
-	process.stdout.write(pc.green("accepted\n"));
+	process.stdout.write(colours.green("accepted\n"));
 	let status = 0;
 	for (const p of chosen) {
 		let opts: bpf_test_run_opts = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What `npm run upstream` counts, and how it is shown. */
 import Table from "cli-table3";
-import pc from "picocolors";
+import { colours } from "../colours.ts";
 import type { RecordSet } from "./records.ts";
 
 /** In the order in which a program goes through them. `before` is none: the real kernel's verifier was not reached. */
@@ -68,7 +68,11 @@ function count(scores: readonly ProgScore[], level: Level): Count {
 }
 
 const cell = (c: Count): string =>
-	c.all === 0 ? pc.dim("-") : c.good === c.all ? pc.green(`${c.good}`) : pc.yellow(`${c.good}/${c.all}`);
+	c.all === 0
+		? colours.dim("-")
+		: c.good === c.all
+			? colours.green(`${c.good}`)
+			: colours.yellow(`${c.good}/${c.all}`);
 
 /** The first level that does not hold. */
 export function first_failure(s: ProgScore): Finding | null {
@@ -104,10 +108,10 @@ export function render_table(scores: readonly ProgScore[], files: boolean): stri
 	for (const set of sets) {
 		for (const unpriv of [false, true]) {
 			const of = scores.filter((s) => s.set === set && s.unpriv === unpriv);
-			if (of.length > 0) row(pc.bold(unpriv ? `${set} (unprivileged)` : set), of);
+			if (of.length > 0) row(colours.bold(unpriv ? `${set} (unprivileged)` : set), of);
 		}
 	}
-	row(pc.bold("all"), scores);
+	row(colours.bold("all"), scores);
 	return table.toString();
 }
 
@@ -125,7 +129,7 @@ export function render_causes(scores: readonly ProgScore[], max: number): string
 	const sorted = [...causes].sort((a, b) => b[1].who.length - a[1].who.length);
 	const lines = sorted.slice(0, max).map(([key, c]) => {
 		const more = c.who.length > 3 ? `, … (--only '^(${c.who.slice(0, 2).join("|")})')` : "";
-		return `${pc.bold(String(c.who.length).padStart(4))}  ${key}\n        ${pc.dim(c.who.slice(0, 3).join(", ") + more)}`;
+		return `${colours.bold(String(c.who.length).padStart(4))}  ${key}\n        ${colours.dim(c.who.slice(0, 3).join(", ") + more)}`;
 	});
 	if (sorted.length > max) lines.push(`      … and ${sorted.length - max} more causes (--causes N)`);
 	return lines.join("\n");
