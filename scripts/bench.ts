@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * `npm run bench [-- machine|ringbuf|start|verifier ...]`: how fast the mirror is, each figure beside what it is
- * compared with in the same run, or the published rate of the real kernel.
+ * `npm run bench [-- machine|ringbuf|start|verifier ...] [--arch x86_64|arm64]`: how fast the mirror is, on both
+ * architectures unless one is named, each figure beside what it is compared with in the same run, or the
+ * published rate of the real kernel.
  */
 import { fork, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -28,12 +29,12 @@ import {
 	ring_buffer__free,
 	ring_buffer__new,
 } from "../tools/lib/bpf/libbpf.ts";
-import { bootMirror } from "../tools/mirror.ts";
+import { bootMirror, type MirrorArch } from "../tools/mirror.ts";
 import { find_unicorn } from "../virt/library.ts";
 import { rootDir, upstreamCache } from "./paths.ts";
 import { setup } from "./setup.ts";
 
-type Row = [what: string, figure: string, comparedWith: string, ratio: string];
+export type Row = [what: string, figure: string, comparedWith: string, ratio: string];
 
 /** Median nanoseconds of one operation; `run(n)` does n of them. */
 function median(run: (n: number) => void, n: number, ms = 400): number {
@@ -50,20 +51,56 @@ function median(run: (n: number) => void, n: number, ms = 400): number {
 const ns = (v: number): string => `${v < 10 ? v.toFixed(2) : v.toFixed(0)} ns`;
 const times = (v: number): string => `${v < 10 ? v.toFixed(2) : v.toFixed(0)} x`;
 
-async function machineRows(): Promise<Row[]> {
-	const asm = await assembler("x86_64");
-	const m = create_machine({ arch: "x86_64", cpus: 1, memory: 64 << 20 });
+/** The loops that the machine is measured with: what to assemble for each architecture. */
+interface MachineCode {
+	/** Call a kernel function with (n, 1), n times. */
+	loop(helper: number): string;
+	readonly ret: string;
+	/** Count down: two instructions a round. */
+	readonly spin: string;
+	/** Call a kernel function once. */
+	outer(helper: number): string;
+}
+
+/** A kernel text address into an arm64 register: its upper 16 bits are set. */
+function mov48(reg: string, addr: number): string {
+	const part = (i: number) => (BigInt.asUintN(64, BigInt(addr)) >> BigInt(16 * i)) & 0xffffn;
+	return `movn ${reg}, #${0xffffn ^ part(0)}; movk ${reg}, #${part(1)}, lsl #16; movk ${reg}, #${part(2)}, lsl #32`;
+}
+
+const MACHINE_CODE: Readonly<Record<MirrorArch, MachineCode>> = {
+	x86_64: {
+		loop: (helper) =>
+			`push rbx; push r12; push rax; mov ebx, edi; movabs r12, ${imm64(helper)};
+			again: mov edi, ebx; mov esi, 1; call r12; dec ebx; jnz again; pop rax; pop r12; pop rbx; ret`,
+		ret: "mov eax, 1; ret",
+		spin: "mov ecx, edi; again: dec ecx; jnz again; ret",
+		outer: (helper) => framed(call(helper)),
+	},
+	arm64: {
+		loop: (helper) =>
+			`stp x29, x30, [sp, #-32]!; stp x19, x20, [sp, #16]; mov w19, w0; ${mov48("x20", helper)};
+			again: mov w0, w19; mov w1, #1; blr x20; subs w19, w19, #1; b.ne again;
+			ldp x19, x20, [sp, #16]; ldp x29, x30, [sp], #32; ret`,
+		ret: "mov w0, #1; ret",
+		spin: "again: subs w0, w0, #1; b.ne again; ret",
+		outer: (helper) =>
+			`stp x29, x30, [sp, #-16]!; ${mov48("x9", helper)}; blr x9; ldp x29, x30, [sp], #16; ret`,
+	},
+};
+
+async function machineRows(arch: MirrorArch): Promise<Row[]> {
+	const asm = await assembler(arch);
+	const text = MACHINE_CODE[arch];
+	const m = create_machine({ arch, cpus: 1, memory: 64 << 20 });
 	let serial = 0;
-	const code = (text: string) => m.text.define_code(`bench_${serial++}`, Uint8Array.from(asm(text)));
+	const code = (source: string) => m.text.define_code(`bench_${serial++}`, Uint8Array.from(asm(source)));
 	const add = m.text.define("bench_add", (cpu) => cpu.argp(0) + cpu.argp(1));
-	const loop = code(
-		`push rbx; push r12; push rax; mov ebx, edi; movabs r12, ${imm64(add)};
-		again: mov edi, ebx; mov esi, 1; call r12; dec ebx; jnz again; pop rax; pop r12; pop rbx; ret`,
-	);
-	const ret = code("mov eax, 1; ret");
-	const spin = code("mov ecx, edi; again: dec ecx; jnz again; ret");
+	const loop = code(text.loop(add));
+	const ret = code(text.ret);
+	const spin = code(text.spin);
 	const nested = m.text.define("bench_nested", () => m.run(0, ret, []));
-	const outer = code(framed(call(nested)));
+	const outer = code(text.outer(nested));
 	const version = koffi.load(find_unicorn().path).func("unsigned int uc_version(void *, void *)");
 	const helper = median((n) => m.run(0, loop, [n]), 20_000);
 	const native = median((n) => {
@@ -81,6 +118,7 @@ async function machineRows(): Promise<Row[]> {
 		do left = (left - 1) | 0;
 		while (left !== 0);
 	}, 10_000_000);
+	m.close();
 	return [
 		[
 			"helper round trip",
@@ -100,11 +138,11 @@ async function machineRows(): Promise<Row[]> {
 }
 
 /** bench_ringbufs: one producer, 512 KiB, batches of 500 samples of 8 bytes. */
-function ringbufRate(output: boolean): number {
-	const mirror = bootMirror();
+function ringbufRate(arch: MirrorArch, output: boolean): number {
+	const mirror = bootMirror({ arch });
 	const sys = mirror.newProcess();
 	const lib = new Libbpf(sys, { known_kernel: true });
-	const obj = bpf_object__open_mem(lib, readProg("bench_ringbuf", "x86_64"), {
+	const obj = bpf_object__open_mem(lib, readProg("bench_ringbuf", arch), {
 		object_name: "bench_ringbuf",
 	});
 	if (typeof obj === "number") throw new Error(`bench_ringbuf does not open: ${obj}`);
@@ -112,7 +150,7 @@ function ringbufRate(output: boolean): number {
 	// const volatile int batch_cnt, use_output, nr, in the order of the source.
 	const view = new DataView(rodata.buffer, rodata.byteOffset);
 	view.setInt32(4, output ? 1 : 0, true);
-	view.setInt32(8, nrGetpgid("x86_64"), true);
+	view.setInt32(8, nrGetpgid(arch), true);
 	let err = bpf_object__load(obj);
 	if (err) throw new Error(`bench_ringbuf does not load: ${err}`);
 	const links = bpf_object__attach(obj);
@@ -143,9 +181,9 @@ function ringbufRate(output: boolean): number {
 /** What the commit that added bench_ringbufs measured: rb-libbpf, one producer, in parallel, Xeon E5-2680 v4. */
 const KERNEL_RB_LIBBPF = 12.054;
 
-function ringbufRows(): Row[] {
+function ringbufRows(arch: MirrorArch): Row[] {
 	return [false, true].map((output): Row => {
-		const rate = ringbufRate(output);
+		const rate = ringbufRate(arch, output);
 		return [
 			`ring buffer events, ${output ? "output" : "reserve and submit"}, to the mapped consumer`,
 			`${rate.toFixed(3)} M/s`,
@@ -166,16 +204,16 @@ function wall(args: readonly string[]): number {
 	return t.sort((a, b) => a - b)[1]!;
 }
 
-function startRows(): Row[] {
+function startRows(arch: MirrorArch): Row[] {
 	const nodeAlone = wall(["-e", "0"]);
-	const ringbuf = wall(["scripts/bootstrap.mjs", "scripts/start.ts", "-t", "ringbuf"]);
+	const ringbuf = wall(["scripts/bootstrap.mjs", "scripts/start.ts", "-t", "ringbuf", "--arch", arch]);
 	const t = performance.now();
 	const n = 5;
-	for (let i = 0; i < n; i++) boot();
+	for (let i = 0; i < n; i++) boot({ arch });
 	const booting = (performance.now() - t) / n;
 	return [
 		[
-			"cold start: npm start -- -t ringbuf",
+			`cold start: npm start -- -t ringbuf --arch ${arch}`,
 			`${ringbuf.toFixed(0)} ms`,
 			`node alone: ${nodeAlone.toFixed(0)} ms`,
 			times(ringbuf / nodeAlone),
@@ -210,8 +248,8 @@ interface Verified {
 }
 
 /** In a process of its own: load one program three times. */
-function verifyOne(path: string, prog: string): Verified {
-	const kernel = boot({ memory: 1 << 30, config: { bpf_jit_enable: true } });
+function verifyOne(arch: MirrorArch, path: string, prog: string): Verified {
+	const kernel = boot({ arch, memory: 1 << 30, config: { bpf_jit_enable: true } });
 	const sys = new TaskSys(kernel, kernel.new_task());
 	const lib = new Libbpf(sys, { known_kernel: true, print: () => {} });
 	// The kernel's own measure is in virtual time here: the whole of BPF_PROG_LOAD counts.
@@ -247,11 +285,11 @@ function verifyOne(path: string, prog: string): Verified {
 	return { insns, ms: best, rss: process.resourceUsage().maxRSS / 1024 };
 }
 
-async function verifierRows(): Promise<Row[]> {
-	const dir = join(upstreamCache(), "objs/x86/default");
+async function verifierRows(arch: MirrorArch): Promise<Row[]> {
+	const dir = join(upstreamCache(), "objs", arch === "arm64" ? "arm64" : "x86", "default");
 	if (!existsSync(join(dir, "pyperf100.bpf.o"))) {
 		process.stderr.write(
-			`verifier: the upstream objects are not built in ${dir}: npm run upstream builds them\n`,
+			`verifier: the upstream objects are not built in ${dir}: npm run upstream -- --arch ${arch} builds them\n`,
 		);
 		return [];
 	}
@@ -261,9 +299,11 @@ async function verifierRows(): Promise<Row[]> {
 	for (const [obj, prog, slow, fast] of HEAVY) {
 		process.stderr.write(`verifier: ${obj}/${prog}\r`);
 		const v = await new Promise<Verified>((resolve, reject) => {
-			const child = fork(join(rootDir(), "scripts/bench.ts"), ["one", join(dir, `${obj}.bpf.o`), prog], {
-				execArgv: ["--import", "tsx"],
-			});
+			const child = fork(
+				join(rootDir(), "scripts/bench.ts"),
+				["one", arch, join(dir, `${obj}.bpf.o`), prog],
+				{ execArgv: ["--import", "tsx"] },
+			);
 			child.on("message", (m) => resolve(m as Verified));
 			child.on("error", reject);
 			child.on("exit", (code) => code !== 0 && reject(new Error(`${obj} failed`)));
@@ -289,7 +329,9 @@ async function verifierRows(): Promise<Row[]> {
 	return rows;
 }
 
-const sections: Record<string, () => Row[] | Promise<Row[]>> = {
+const ARCHES: readonly MirrorArch[] = ["x86_64", "arm64"];
+
+const sections: Record<string, (arch: MirrorArch) => Row[] | Promise<Row[]>> = {
 	machine: machineRows,
 	ringbuf: ringbufRows,
 	start: startRows,
@@ -298,10 +340,24 @@ const sections: Record<string, () => Row[] | Promise<Row[]>> = {
 
 async function main(args: readonly string[]): Promise<number> {
 	if (args[0] === "one") {
-		process.send?.(verifyOne(args[1]!, args[2]!));
+		process.send?.(verifyOne(args[1] as MirrorArch, args[2]!, args[3]!));
 		return 0;
 	}
-	const chosen = args.length ? args : Object.keys(sections);
+	const names: string[] = [];
+	let arches = ARCHES;
+	for (let i = 0; i < args.length; i++) {
+		const given = args[i] === "--arch" ? args[++i] : /^--arch=(.*)$/.exec(args[i]!)?.[1];
+		if (given === undefined && !args[i]?.startsWith("--arch")) {
+			names.push(args[i]!);
+			continue;
+		}
+		arches = ARCHES.filter((a) => (given ?? "").split(",").includes(a));
+		if (arches.length === 0 || arches.length !== (given ?? "").split(",").length) {
+			process.stderr.write(`bench: --arch takes ${ARCHES.join(" or ")}, not ${given ?? "nothing"}\n`);
+			return 2;
+		}
+	}
+	const chosen = names.length ? names : Object.keys(sections);
 	const unknown = chosen.find((s) => !(s in sections));
 	if (unknown !== undefined) {
 		process.stderr.write(`bench: there is no ${unknown}; there are ${Object.keys(sections).join(", ")}\n`);
@@ -309,13 +365,17 @@ async function main(args: readonly string[]): Promise<number> {
 	}
 	if (!(await setup())) return 1;
 	for (const name of chosen) {
-		const rows = await sections[name]!();
-		const table = new Table({
-			head: [name, "here", "compared with", "ratio"],
-			style: { head: [], border: [] },
-		});
-		table.push(...rows);
-		process.stdout.write(`${colours.bold(name)}\n${table.toString()}\n`);
+		for (const arch of arches) {
+			const rows = await sections[name]!(arch);
+			if (rows.length === 0) continue;
+			const title = `${name}, ${arch}`;
+			const table = new Table({
+				head: [title, "here", "compared with", "ratio"],
+				style: { head: [], border: [] },
+			});
+			table.push(...rows);
+			process.stdout.write(`${colours.bold(title)}\n${table.toString()}\n`);
+		}
 	}
 	return 0;
 }
