@@ -148,6 +148,10 @@ export class ProgramJit implements ArchJit {
 		return prog;
 	}
 
+	live_image(prog: bpf_prog, len: number): Uint8Array {
+		return this.memory.read(prog.bpf_func, len);
+	}
+
 	insn_ends(prog: bpf_prog): Int32Array | null {
 		return this.images.get(prog)?.addrs ?? null;
 	}

@@ -19,6 +19,8 @@ export interface ArchJit {
 	 * same program (subprograms), it is the extra pass and must keep bpf_func.
 	 */
 	bpf_int_jit_compile(prog: bpf_prog): bpf_prog;
+	/** The first `len` bytes of a program's code as they are now: direct tail calls and trampolines poke into it. */
+	live_image(prog: bpf_prog, len: number): Uint8Array;
 	/** Byte offsets in a program's image of the end of each instruction, the prologue first. */
 	insn_ends?(prog: bpf_prog): Int32Array | null;
 	/** bpf_jit_free(): give the image back; programs that are not jited are passed too. */

@@ -12,7 +12,7 @@ function load(
 	jit: (prog: bpf_prog) => bpf_prog,
 	kfunc: boolean,
 ): { err: number; log: string } {
-	kernel.kernel.bpf.jit = { bpf_int_jit_compile: jit };
+	kernel.kernel.bpf.jit = { bpf_int_jit_compile: jit, live_image: (_, len) => new Uint8Array(len) };
 	const call = BPF_RAW_INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, kfunc ? 4 : 2);
 	const kfuncs = kfunc ? [kernel.kfunc("bpf_rcu_read_lock"), kernel.kfunc("bpf_rcu_read_unlock")] : [];
 	const insns = [call, ...kfuncs, BPF_MOV64_IMM(0, 0), BPF_EXIT_INSN(), BPF_MOV64_IMM(0, 0), BPF_EXIT_INSN()];

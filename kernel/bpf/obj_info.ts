@@ -223,9 +223,7 @@ function bpf_prog_get_info_by_fd(kernel: Kernel, prog: bpf_prog, attr: bpf_attr,
 			let free = Math.min(info.jited_prog_len, ulen);
 			for (const f of funcs) {
 				const len = Math.min(f.jited_len, free);
-				const img = f.image
-					? f.image.subarray(0, len)
-					: k.kmem.read(Number(BigInt.asIntN(64, f.bpf_func)), len);
+				const img = f.jited ? k.bpf.jit!.live_image(f, len) : new Uint8Array(len);
 				if (!k.copy_to_user(uinsns, img)) return -EFAULT;
 				uinsns += len;
 				free -= len;

@@ -150,6 +150,7 @@ export class TestKernel {
 				prog.jited_len = 1;
 				return prog;
 			},
+			live_image: (_, len) => new Uint8Array(len),
 		};
 		const at = this.kernel.task.mm.mmap(
 			0,

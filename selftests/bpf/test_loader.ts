@@ -2,9 +2,9 @@
 /**
  * Runs the annotated programs of an object: each is loaded alone, with and without privileges, and verdict,
  * messages, rewritten instructions and return value are held against its annotations.
- * Mirrors tools/testing/selftests/bpf/test_loader.c: run_subtest, process_subtest. Machine code is not
- * disassembled: what has __jited expectations is skipped, as upstream does without LLVM.
+ * Mirrors tools/testing/selftests/bpf/test_loader.c: run_subtest, process_subtest.
  */
+import { EINVAL, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import { BPF_MAP_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL } from "../../include/uapi/linux/bpf.ts";
 import { type DisasmInsn, print_bpf_insn } from "../../lib/bpf_disasm.ts";
 import { get_insn, insn_code } from "../../tools/lib/bpf/insn.ts";
@@ -29,6 +29,7 @@ import {
 	read_log,
 } from "../../tools/lib/bpf/libbpf.ts";
 import { drop_capabilities, is_unpriv_capable_map } from "../../tools/upstream/load_case.ts";
+import { CannotDisasm, get_jited_program_text } from "./jit_disasm_helpers.ts";
 import {
 	arch_bit,
 	BadSpec,
@@ -214,8 +215,20 @@ export class TestLoader {
 				if (bad)
 					return { ...who, res: "fail", why: describe_unmatched(bad, subspec.expect_xlated), log: xlated };
 			}
-			if (subspec.jited.length > 0)
-				return { ...who, res: "skip", why: "jited programs disassembly is not supported" };
+			if (subspec.jited.length > 0) {
+				let jited: string | number;
+				try {
+					jited = get_jited_program_text(lib, prog.fd);
+				} catch (e) {
+					if (!(e instanceof CannotDisasm)) throw e;
+					return fail(`${e.message}\nget_jited_program_text: ${-EINVAL}`);
+				}
+				if (jited === -EOPNOTSUPP)
+					return { ...who, res: "skip", why: "jited programs disassembly is not supported: no libLLVM here" };
+				if (typeof jited === "number") return fail(`get_jited_program_text: ${jited}`);
+				const bad = validate_msgs(jited, subspec.jited);
+				if (bad) return { ...who, res: "fail", why: describe_unmatched(bad, subspec.jited), log: jited };
+			}
 			// Both architectures access unaligned memory efficiently: alignment keeps nothing from running.
 			if (!subspec.execute || subspec.expect_failure) return { ...who, res: "pass" };
 			for (const map of obj.maps) {

@@ -6,7 +6,7 @@ import type { ProgTest } from "../test_env.ts";
 import { TestLoader } from "../test_loader.ts";
 
 /** Objects of progs/ whose programs are annotated. */
-const OBJECTS = ["verifier_functions", "verifier_kfuncs", "verifier_objects"] as const;
+const OBJECTS = ["verifier_functions", "verifier_jited", "verifier_kfuncs", "verifier_objects"] as const;
 
 /** A test of all annotated programs of an object (RUN_TESTS): one of progs/, or the bytes of any. */
 export function annotated(name: string, object?: Uint8Array): ProgTest {
