@@ -28,6 +28,13 @@ test("the annotated programs of a given object are its tests", async () => {
 	expect(code).toBe(0);
 });
 
+test("an object that upstream drives by hand is driven so", async () => {
+	const htab = join(import.meta.dirname, "../.cache/progs/x86/arena_htab_asm.bpf.o");
+	const { out, code } = await testProgs("--object", htab);
+	expect(out).toMatch(/^#1\/1 {5}arena_htab_asm\/arena_htab_asm:OK$/m);
+	expect(code).toBe(0);
+});
+
 test("an object or BTF that cannot be read is named", async () => {
 	expect(await testProgs("--object", "/no/such.bpf.o")).toEqual({
 		out: "ENOENT: no such file or directory, open '/no/such.bpf.o'\n",

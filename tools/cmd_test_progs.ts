@@ -6,8 +6,8 @@ import { basename } from "node:path";
 import type { CommandModule } from "yargs";
 import { parseNumList, Selector } from "../selftests/bpf/filter.ts";
 import { progTests } from "../selftests/bpf/prog_tests/index.ts";
-import { annotated } from "../selftests/bpf/prog_tests/verifier.ts";
 import { TestProgs } from "../selftests/bpf/test_progs.ts";
+import { objectTest } from "../selftests/bpf/upstream_objects/index.ts";
 import { bootTestKernel, type MirrorArch } from "./mirror.ts";
 import { startWorkers } from "./test_progs_workers.ts";
 
@@ -189,7 +189,7 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 			const plugged: { vmlinuxBtf?: Uint8Array; moduleBtfs?: Record<string, Uint8Array> } = {};
 			try {
 				if (args.object)
-					tests = args.object.map((file) => annotated(basename(file, ".bpf.o"), readFileSync(file)));
+					tests = args.object.map((file) => objectTest(basename(file, ".bpf.o"), readFileSync(file)));
 				if (args["vmlinux-btf"] !== undefined) plugged.vmlinuxBtf = readFileSync(args["vmlinux-btf"]);
 				for (const given of args["module-btf"] ?? []) {
 					const [name, file] = given.split("=", 2);

@@ -71,21 +71,21 @@ export class Skel {
 		}
 	}
 
-	/** skel__open(); null with a failed check when it does not open. */
-	static open(t: TestEnv, name: string): Skel | null {
+	/** skel__open() of an object of progs/, or of the bytes of any; null with a failed check when it does not open. */
+	static open(t: TestEnv, name: string, object?: Uint8Array): Skel | null {
 		const lib = new Libbpf(t.sys, {
 			known_kernel: true,
 			print: (level, text) => {
 				if (level !== LIBBPF_DEBUG) t.printf(text);
 			},
 		});
-		const obj = bpf_object__open_mem(lib, readProg(name, t.sys.arch), { object_name: name });
+		const obj = bpf_object__open_mem(lib, object ?? readProg(name, t.sys.arch), { object_name: name });
 		return t.ASSERT_OK_PTR(obj, "skel_open") && !IS_ERR(obj) ? new Skel(t, lib, obj as bpf_object) : null;
 	}
 
 	/** skel__open_and_load() */
-	static openAndLoad(t: TestEnv, name: string): Skel | null {
-		const skel = Skel.open(t, name);
+	static openAndLoad(t: TestEnv, name: string, object?: Uint8Array): Skel | null {
+		const skel = Skel.open(t, name, object);
 		if (!skel) return null;
 		if (t.ASSERT_OK(skel.load(), "skel_load")) return skel;
 		skel.destroy();

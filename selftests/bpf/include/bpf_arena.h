@@ -4,6 +4,7 @@
 #define BPF_MIRROR_BPF_ARENA_H
 
 #include "bpf_helpers.h"
+#include "bpf_may_goto.h"
 
 #ifndef __BPF_FEATURE_ADDR_SPACE_CAST
 #error "the compiler must know address spaces"
@@ -23,20 +24,6 @@
 void __arena *bpf_arena_alloc_pages(void *map, void __arena *addr, __u32 page_cnt, int node_id,
 				    __u64 flags) __ksym __weak;
 void bpf_arena_free_pages(void *map, void __arena *ptr, __u32 page_cnt) __ksym __weak;
-
-/* may_goto: true until the program has looped for too long. */
-#define can_loop                                                                                    \
-	({                                                                                          \
-		__label__ stop, out;                                                                \
-		bool __go_on = true;                                                                \
-		asm volatile goto("1: .byte 0xe5; .byte 0;"                                         \
-				  ".long ((%l[stop] - 1b - 8) / 8) & 0xffff; .short 0" ::::stop);   \
-		goto out;                                                                           \
-	stop:                                                                                       \
-		__go_on = false;                                                                    \
-	out:;                                                                                       \
-		__go_on;                                                                            \
-	})
 
 /*
  * Objects from whole pages, one after the other. A page's first word counts what lives in it; the

@@ -3,6 +3,7 @@
 import { bpf_map__fd, bpf_prog_test_run_opts } from "../../../tools/lib/bpf/libbpf.ts";
 import { Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
+import { fillAndLookUp } from "../upstream_objects/arena.ts";
 
 const XDP_DROP = 1;
 const XDP_TX = 3;
@@ -44,6 +45,8 @@ class Htab {
 export const arenaHtab: ProgTest = {
 	name: "arena_htab",
 	run(t) {
+		if (t.startSubtest("arena_htab_asm")) fillAndLookUp(t, "arena_htab_asm", "arena_htab_asm");
+		t.endSubtest();
 		const skel = Skel.openAndLoad(t, "arena_htab");
 		if (!skel) return;
 		const { sys } = t;
