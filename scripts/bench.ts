@@ -16,6 +16,7 @@ import { boot } from "../kernel/boot.ts";
 import { TaskSys } from "../kernel/sys.ts";
 import { create_machine } from "../mm/machine.ts";
 import { nrGetpgid, readProg } from "../selftests/bpf/skel.ts";
+import { ARCHES, parseArches } from "../tools/arches.ts";
 import { colours } from "../tools/colours.ts";
 import {
 	bpf_link__destroy,
@@ -329,8 +330,6 @@ async function verifierRows(arch: MirrorArch): Promise<Row[]> {
 	return rows;
 }
 
-const ARCHES: readonly MirrorArch[] = ["x86_64", "arm64"];
-
 const sections: Record<string, (arch: MirrorArch) => Row[] | Promise<Row[]>> = {
 	machine: machineRows,
 	ringbuf: ringbufRows,
@@ -344,18 +343,19 @@ async function main(args: readonly string[]): Promise<number> {
 		return 0;
 	}
 	const names: string[] = [];
-	let arches = ARCHES;
+	let arches: readonly MirrorArch[] = ARCHES;
 	for (let i = 0; i < args.length; i++) {
 		const given = args[i] === "--arch" ? args[++i] : /^--arch=(.*)$/.exec(args[i]!)?.[1];
 		if (given === undefined && !args[i]?.startsWith("--arch")) {
 			names.push(args[i]!);
 			continue;
 		}
-		arches = ARCHES.filter((a) => (given ?? "").split(",").includes(a));
-		if (arches.length === 0 || arches.length !== (given ?? "").split(",").length) {
-			process.stderr.write(`bench: --arch takes ${ARCHES.join(" or ")}, not ${given ?? "nothing"}\n`);
+		const list = parseArches(given ?? "");
+		if (typeof list === "string") {
+			process.stderr.write(`bench: ${list}\n`);
 			return 2;
 		}
+		arches = list;
 	}
 	const chosen = names.length ? names : Object.keys(sections);
 	const unknown = chosen.find((s) => !(s in sections));

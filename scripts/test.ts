@@ -33,7 +33,7 @@ const stages: readonly Stage[] = [
 	{
 		name: "selftests",
 		cmd: process.execPath,
-		args: ["scripts/bootstrap.mjs", "scripts/start.ts", embedding],
+		args: ["scripts/bootstrap.mjs", "scripts/start.ts", "--arch", "x86_64", embedding],
 	},
 	{
 		name: "selftests on arm64",

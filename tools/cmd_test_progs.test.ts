@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { main } from "./cli.ts";
@@ -44,4 +46,28 @@ test("an object or BTF that cannot be read is named", async () => {
 		out: "--module-btf takes NAME=FILE, not nothing\n",
 		code: 1,
 	});
+});
+
+test("both architectures one after the other, each named", async () => {
+	const { out, code } = await testProgs("--arch", "arm64,x86_64", "-a", "ringbuf_multi");
+	expect(out).toMatch(
+		/^x86_64:\n#\d+ +ringbuf_multi:OK\nSummary: 1\/0 .*\narm64:\n#\d+ +ringbuf_multi:OK\nSummary: 1\/0 .*\n$/,
+	);
+	expect(code).toBe(0);
+	expect(await testProgs("--arch", "arm64,mips")).toEqual({
+		out: "--arch takes x86_64, arm64 or both with a comma between, not 'mips'\n",
+		code: 1,
+	});
+});
+
+test("a report for each architecture", async () => {
+	const dir = mkdtempSync(join(tmpdir(), "bpf-mirror-"));
+	try {
+		await testProgs("--arch", "x86_64,arm64", "-a", "ringbuf_multi", "-J", join(dir, "out.json"));
+		expect(readdirSync(dir).sort()).toEqual(["out.arm64.json", "out.x86_64.json"]);
+		for (const f of readdirSync(dir))
+			expect(JSON.parse(readFileSync(join(dir, f), "utf8"))).toMatchObject({ success: 1, failed: 0 });
+	} finally {
+		rmSync(dir, { recursive: true });
+	}
 });

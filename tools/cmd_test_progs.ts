@@ -8,7 +8,9 @@ import { parseNumList, Selector } from "../selftests/bpf/filter.ts";
 import { progTests } from "../selftests/bpf/prog_tests/index.ts";
 import { TestProgs } from "../selftests/bpf/test_progs.ts";
 import { objectTest } from "../selftests/bpf/upstream_objects/index.ts";
-import { bootTestKernel, type MirrorArch } from "./mirror.ts";
+import { fileOfArch, parseArches } from "./arches.ts";
+import { colours } from "./colours.ts";
+import { bootTestKernel } from "./mirror.ts";
 import { startWorkers } from "./test_progs_workers.ts";
 
 interface Args {
@@ -134,7 +136,8 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					alias: "J",
 					type: "string",
 					requiresArg: true,
-					describe: "Write report in json format to this file",
+					describe:
+						"Write report in json format to this file (FILE.ARCH.json each with several architectures)",
 				})
 				.option("debug", {
 					type: "boolean",
@@ -165,9 +168,8 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				})
 				.option("arch", {
 					type: "string",
-					choices: ["x86_64", "arm64"],
 					default: "x86_64",
-					describe: "Architecture of the emulated kernel",
+					describe: "Architecture of the emulated kernel: x86_64, arm64, or both with a comma between",
 				}),
 		handler: async (args) => {
 			const bad = (line: string) => {
@@ -176,6 +178,8 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 			};
 			const selector = selectorOf(args);
 			if (typeof selector === "string") return bad(selector);
+			const arches = parseArches(args.arch);
+			if (typeof arches === "string") return bad(arches);
 			const verbosity = args.verbose;
 			if (verbosity > 3)
 				return bad(
@@ -201,35 +205,35 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 			}
 			if (workers && (args.object || args["vmlinux-btf"] !== undefined || args["module-btf"]))
 				return bad("-j goes with the ported tests and the built-in BTF only");
-			const progs = new TestProgs(tests, {
-				selector,
-				verbosity,
-				count: args.count,
-				list: args.list,
-				json: args["json-summary"] ?? null,
-				verifierStats: args["verifier-stats"],
-				out: (text) => process.stdout.write(text),
-			});
-			if (args.count || args.list) return done(progs.describe());
-			if (workers) {
-				const { name, num, allow, deny } = args;
-				const select: SelectArgs = { name, num, allow, deny, "name-blacklist": args["name-blacklist"] };
-				const options = {
-					select,
+			const { name, num, allow, deny } = args;
+			const select: SelectArgs = { name, num, allow, deny, "name-blacklist": args["name-blacklist"] };
+			let status = 0;
+			for (const arch of arches) {
+				const json = args["json-summary"];
+				const progs = new TestProgs(tests, {
+					selector,
 					verbosity,
+					count: args.count,
+					list: args.list,
+					json: json === undefined ? null : arches.length > 1 ? fileOfArch(json, arch) : json,
 					verifierStats: args["verifier-stats"],
-					arch: args.arch,
-					stateEmbedding: args["state-embedding"],
-				};
-				return done(await progs.runParallel(startWorkers(workers, options)));
+					out: (text) => process.stdout.write(text),
+				});
+				if (args.count || args.list) return done(progs.describe());
+				// a line of its own: those of test_progs stay as upstream prints them
+				if (arches.length > 1) process.stdout.write(colours.bold(`${arch}:\n`));
+				const stateEmbedding = args["state-embedding"];
+				let code: number;
+				if (workers) {
+					const options = { select, verbosity, verifierStats: args["verifier-stats"], arch, stateEmbedding };
+					code = await progs.runParallel(startWorkers(workers, options));
+				} else {
+					const kernel = await bootTestKernel({ arch, verbosity, stateEmbedding, boot: plugged });
+					code = await progs.run(kernel);
+				}
+				status ||= code;
 			}
-			const kernel = await bootTestKernel({
-				arch: args.arch as MirrorArch,
-				verbosity,
-				stateEmbedding: args["state-embedding"],
-				boot: plugged,
-			});
-			done(await progs.run(kernel));
+			done(status);
 		},
 	};
 }
