@@ -23,6 +23,14 @@ export class UserFault extends Error {
 	}
 }
 
+/** This way into a kernel does not do what was asked, whatever the kernel would have said; the message is why. */
+export class SysRefused extends Error {
+	constructor(message: string) {
+		super(message);
+		this.name = "SysRefused";
+	}
+}
+
 export interface EpollEvent {
 	/** EPOLL* mask */
 	events: number;

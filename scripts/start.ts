@@ -9,7 +9,7 @@ const flags = process.argv.slice(2);
 const given = (...names: string[]): boolean =>
 	flags.some((f) => names.some((n) => f === n || f.startsWith(n.startsWith("--") ? `${n}=` : n)));
 const arch: string[] = [];
-if (!given("--arch", "-l", "--list", "-c", "--count")) {
+if (!given("--arch", "-l", "--list", "-c", "--count", "--kernel")) {
 	// who names tests waits for them: one architecture, unless both are asked for
 	const named = given("-t", "--name", "-a", "--allow", "-n", "--num", "--object");
 	arch.push("--arch", named ? ARCHES[0]! : ARCHES.join(","));

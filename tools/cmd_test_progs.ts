@@ -6,10 +6,12 @@ import { basename } from "node:path";
 import type { CommandModule } from "yargs";
 import { parseNumList, Selector } from "../selftests/bpf/filter.ts";
 import { progTests } from "../selftests/bpf/prog_tests/index.ts";
+import type { TestKernel } from "../selftests/bpf/test_env.ts";
 import { TestProgs } from "../selftests/bpf/test_progs.ts";
 import { objectTest } from "../selftests/bpf/upstream_objects/index.ts";
 import { fileOfArch, parseArches } from "./arches.ts";
 import { colours } from "./colours.ts";
+import { openTestKernel, parseKernel } from "./kernels/open_kernel.ts";
 import { bootTestKernel } from "./mirror.ts";
 import { startWorkers } from "./test_progs_workers.ts";
 
@@ -30,6 +32,7 @@ interface Args {
 	"module-btf": string[] | undefined;
 	debug: boolean;
 	arch: string;
+	kernel: string;
 	"state-embedding": boolean;
 }
 
@@ -166,6 +169,13 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					nargs: 1,
 					describe: "The BTF of a module of that kernel: NAME=FILE",
 				})
+				.option("kernel", {
+					type: "string",
+					default: "mirror",
+					requiresArg: true,
+					describe:
+						"Kernel to run on: mirror, or host (the machine's own, as root; nothing is attached there)",
+				})
 				.option("arch", {
 					type: "string",
 					default: "x86_64",
@@ -178,8 +188,13 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 			};
 			const selector = selectorOf(args);
 			if (typeof selector === "string") return bad(selector);
-			const arches = parseArches(args.arch);
-			if (typeof arches === "string") return bad(arches);
+			const spec = parseKernel(args.kernel);
+			if (typeof spec === "string") return bad(spec);
+			const mirrored = spec.kind === "mirror";
+			const named = parseArches(args.arch);
+			if (typeof named === "string") return bad(named);
+			// a real kernel has one
+			const arches = mirrored ? named : named.slice(0, 1);
 			const verbosity = args.verbose;
 			if (verbosity > 3)
 				return bad(
@@ -189,6 +204,9 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 				args.workers === undefined ? 0 : args.workers === "" ? cpus().length : Number(args.workers);
 			if (args.workers !== undefined && !(Number.isInteger(workers) && workers > 0))
 				return bad(`Invalid number of worker: ${args.workers}.`);
+			const plugs = args["vmlinux-btf"] !== undefined || args["module-btf"] || args["state-embedding"];
+			if (!mirrored && (plugs || workers))
+				return bad("-j, --state-embedding and BTF to plug in are for the emulated kernel only");
 			let tests = progTests;
 			const plugged: { vmlinuxBtf?: Uint8Array; moduleBtfs?: Record<string, Uint8Array> } = {};
 			try {
@@ -228,8 +246,17 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					const options = { select, verbosity, verifierStats: args["verifier-stats"], arch, stateEmbedding };
 					code = await progs.runParallel(startWorkers(workers, options));
 				} else {
-					const kernel = await bootTestKernel({ arch, verbosity, stateEmbedding, boot: plugged });
+					let kernel: TestKernel;
+					try {
+						kernel = mirrored
+							? await bootTestKernel({ arch, verbosity, stateEmbedding, boot: plugged })
+							: await openTestKernel(spec);
+					} catch (e) {
+						if (mirrored || !(e instanceof Error)) throw e;
+						return bad(e.message);
+					}
 					code = await progs.run(kernel);
+					await kernel.close?.();
 				}
 				status ||= code;
 			}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What a selftest is given: a process on a kernel, subtests, and the checks of test_progs.h with their lines. */
 import type { Sys } from "../../include/sys.ts";
+import { version_diff_of_test } from "../../tools/upstream/version_diffs.ts";
 
 const BPF_LOG_STATS = 4;
 
@@ -20,6 +21,16 @@ export interface TestKernel {
 	/** Kernel log lines since the last call. */
 	dmesg(): string[];
 	readonly isMirror: boolean;
+	/** Its release, as uname(2) has it; without one it is the 6.12 that the tests are written for. */
+	readonly release?: string;
+	/** Why nothing can be attached there. */
+	readonly noAttach?: string;
+	/** Its processes are one real process: what one has mapped, all have. */
+	readonly oneProcess?: boolean;
+	/** Whether a module is loaded, and its BTF there; without this function all of the tests' are. */
+	hasModule?(name: string): boolean;
+	/** Gives back what the kernel as a whole took (a machine that was booted for it). */
+	close?(): Promise<void>;
 }
 
 /** struct subtest_state */
@@ -106,7 +117,17 @@ export class TestEnv {
 		this.endSubtest();
 		const run = this.sink.startSubtest(name);
 		this.current = run ? this.state.subtests[this.state.subtests.length - 1]! : null;
-		return run;
+		const newer = run ? this.newer(`${this.testName}/${name}`) : null;
+		if (newer === null) return run;
+		this.skip(newer);
+		this.endSubtest();
+		return false;
+	}
+
+	/** Why a test or subtest has another outcome on this kernel's release than on 6.12; null when it has not. */
+	newer(test: string): string | null {
+		const diff = version_diff_of_test(this.kernel.release, test);
+		return diff ? `other since ${diff.since}: ${diff.what} (${diff.commit})` : null;
 	}
 
 	/** Ends the running subtest, if there is one. */
@@ -243,10 +264,23 @@ export class TestEnv {
 	}
 }
 
+/** Why a test does not run on a kernel, or null. */
+export function why_not(test: ProgTest, kernel: TestKernel): string | null {
+	if (test.mirrorOnly !== undefined && !kernel.isMirror) return `needs the emulator: ${test.mirrorOnly}`;
+	if (test.attaches && kernel.noAttach !== undefined) return kernel.noAttach;
+	if (test.needs !== undefined && kernel.hasModule?.(test.needs) === false)
+		return `needs module ${test.needs}`;
+	return null;
+}
+
 /** A test of the suite: its upstream name, and what it does. */
 export interface ProgTest {
 	readonly name: string;
 	/** Why it does not run on kernels other than the mirror (deterministic races, fault injection). */
 	readonly mirrorOnly?: string;
+	/** It attaches programs, all of it. */
+	readonly attaches?: boolean;
+	/** Module whose types and functions it is about. */
+	readonly needs?: string;
 	run(t: TestEnv): Promise<void> | void;
 }

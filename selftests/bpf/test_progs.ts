@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The test runner: selection, lines, logs, summary and JSON as test_progs prints them (test_progs.c). */
 import { closeSync, openSync, writeFileSync } from "node:fs";
+import { SysRefused } from "../../include/sys.ts";
 import type { Selector } from "./filter.ts";
 import {
 	type ProgTest,
@@ -9,6 +10,7 @@ import {
 	type TestKernel,
 	type TestSink,
 	TestState,
+	why_not,
 } from "./test_env.ts";
 
 export const EXIT_NO_TEST = 2;
@@ -190,12 +192,16 @@ export class TestProgs {
 		const sys = kernel.newProcess();
 		const env = new TestEnv(kernel, sys, test.name, state, sink, this.options);
 		try {
-			if (test.mirrorOnly !== undefined && !kernel.isMirror)
-				env.skip(`needs the emulator: ${test.mirrorOnly}`);
+			const why = why_not(test, kernel) ?? env.newer(test.name);
+			if (why !== null) env.skip(why);
 			else await test.run(env);
 		} catch (e) {
-			env.fail();
-			env.printf(`${test.name}:FAIL:exception ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
+			if (e instanceof SysRefused) env.skip(e.message);
+			else env.fail();
+			if (!(e instanceof SysRefused))
+				env.printf(
+					`${test.name}:FAIL:exception ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`,
+				);
 		}
 		env.endSubtest();
 		await kernel.endProcess(sys);

@@ -343,6 +343,7 @@ function large(t: TestEnv): void {
 
 /** Another process maps the same arena at the same address. */
 async function processes(t: TestEnv, a: Arena): Promise<void> {
+	if (t.kernel.oneProcess) return t.skip("needs a second process");
 	const { base, fd } = a;
 	const size = PAGES * PAGE;
 	const info = bpf_map_get_info_by_fd(a.skel.lib, fd);

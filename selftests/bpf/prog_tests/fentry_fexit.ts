@@ -44,6 +44,7 @@ export const fexitTest: ProgTest = { name: "fexit_test", run: alone("fexit_test"
 
 export const fentryFexit: ProgTest = {
 	name: "fentry_fexit",
+	attaches: true,
 	run(t) {
 		const fentry = Skel.openAndLoad(t, "fentry_test");
 		const fexit = Skel.openAndLoad(t, "fexit_test");

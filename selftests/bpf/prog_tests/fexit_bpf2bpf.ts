@@ -102,6 +102,7 @@ function replaced(t: TestEnv, target: Skel): void {
 
 export const fexitBpf2bpf: ProgTest = {
 	name: "fexit_bpf2bpf",
+	attaches: true,
 	run(t) {
 		const subtests: [string, (t: TestEnv, target: Skel) => void][] = [
 			["target_yes_callees", traced],

@@ -5,6 +5,7 @@ import type { ProgTest } from "../test_env.ts";
 
 export const fexitSleep: ProgTest = {
 	name: "fexit_sleep",
+	attaches: true,
 	async run(t) {
 		const skel = Skel.openAndLoad(t, "fexit_sleep");
 		if (!skel) return;

@@ -15,6 +15,8 @@ function triggerModuleTestRead(t: TestEnv): boolean {
 
 export const manyArgs: ProgTest = {
 	name: "fentry_many_args",
+	attaches: true,
+	needs: "bpf_testmod",
 	run(t) {
 		const skel = Skel.openAndLoad(t, "fentry_many_args");
 		if (!skel) return;
@@ -32,6 +34,8 @@ export const manyArgs: ProgTest = {
 
 export const tracingStruct: ProgTest = {
 	name: "tracing_struct",
+	attaches: true,
+	needs: "bpf_testmod",
 	run(t) {
 		const skel = Skel.open(t, "tracing_struct");
 		if (!skel) return;

@@ -41,6 +41,7 @@ function modify(t: TestEnv, input: number, side_effect: number, ret: number): vo
 
 export const modifyReturn: ProgTest = {
 	name: "modify_return",
+	attaches: true,
 	run(t) {
 		modify(t, 0, 2, 33);
 		modify(t, -EINVAL, 0, -EINVAL * 2);
@@ -49,6 +50,7 @@ export const modifyReturn: ProgTest = {
 
 export const getFuncArgsTest: ProgTest = {
 	name: "get_func_args_test",
+	attaches: true,
 	run(t) {
 		const skel = Skel.openAndLoad(t, "get_func_args_test");
 		if (!skel) return;
@@ -65,6 +67,7 @@ export const getFuncArgsTest: ProgTest = {
 
 export const getFuncIpTest: ProgTest = {
 	name: "get_func_ip_test",
+	attaches: true,
 	run(t) {
 		const skel = Skel.openAndLoad(t, "get_func_ip_test");
 		if (!skel) return;
@@ -91,6 +94,7 @@ export const getFuncIpTest: ProgTest = {
 
 export const trampolineCount: ProgTest = {
 	name: "trampoline_count",
+	attaches: true,
 	run(t) {
 		const progs = ["fentry_test", "fmod_ret_test", "fexit_test"];
 		const skels: Skel[] = [];

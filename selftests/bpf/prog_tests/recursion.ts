@@ -6,6 +6,7 @@ import type { ProgTest } from "../test_env.ts";
 
 export const recursion: ProgTest = {
 	name: "recursion",
+	attaches: true,
 	run(t) {
 		const skel = Skel.openAndLoad(t, "recursion");
 		if (!skel) return;

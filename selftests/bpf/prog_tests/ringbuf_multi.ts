@@ -16,6 +16,7 @@ import type { ProgTest } from "../test_env.ts";
 
 export const ringbufMulti: ProgTest = {
 	name: "ringbuf_multi",
+	attaches: true,
 	async run(t) {
 		const skel = Skel.open(t, "test_ringbuf_multi");
 		if (!skel) return;

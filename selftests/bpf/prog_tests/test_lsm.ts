@@ -53,6 +53,7 @@ function basic(t: TestEnv, skel: Skel): void {
 
 export const testLsm: ProgTest = {
 	name: "test_lsm",
+	attaches: true,
 	run(t) {
 		if (t.startSubtest("lsm_basic")) {
 			const skel = Skel.openAndLoad(t, "lsm");

@@ -329,6 +329,7 @@ function limit(t: TestEnv): void {
 
 export const userRingbuf: ProgTest = {
 	name: "user_ringbuf",
+	attaches: true,
 	async run(t) {
 		const tests: readonly [string, (r: Ring) => void | Promise<void>][] = [
 			["test_user_ringbuf_mappings", mappings],

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Programs that the verifier takes or turns down, as their annotations say (prog_tests/verifier.c). */
+import { SysRefused } from "../../../include/sys.ts";
 import { LIBBPF_DEBUG, Libbpf } from "../../../tools/lib/bpf/libbpf.ts";
+import { log_as_of_6_12 } from "../../../tools/upstream/version_diffs.ts";
 import { readProg } from "../skel.ts";
 import type { ProgTest } from "../test_env.ts";
-import { TestLoader } from "../test_loader.ts";
+import { type SubtestResult, TestLoader } from "../test_loader.ts";
 
 /** Objects of progs/ whose programs are annotated. */
 const OBJECTS = ["verifier_functions", "verifier_jited", "verifier_kfuncs", "verifier_objects"] as const;
+
+/** What a subtest came to, or why this way into a kernel does not do it. */
+function attempt(run: () => SubtestResult): SubtestResult | string {
+	try {
+		return run();
+	} catch (e) {
+		if (e instanceof SysRefused) return e.message;
+		throw e;
+	}
+}
 
 /** A test of all annotated programs of an object (RUN_TESTS): one of progs/, or the bytes of any. */
 export function annotated(name: string, object?: Uint8Array): ProgTest {
@@ -23,6 +35,7 @@ export function annotated(name: string, object?: Uint8Array): ProgTest {
 			const loader = new TestLoader(lib, object ?? readProg(name, t.sys.arch), {
 				object_name: name,
 				min_log_level: t.logLevel,
+				log_as_of_6_12: (log) => log_as_of_6_12(t.kernel.release, log),
 			});
 			for (const { prog, why } of loader.bad) t.printFail(`${prog}: ${why}\n${said}`);
 			for (const spec of loader.specs.values()) {
@@ -31,7 +44,11 @@ export function annotated(name: string, object?: Uint8Array): ProgTest {
 					if (!(spec.mode_mask & (unpriv ? 2 : 1))) continue;
 					if (!t.startSubtest((unpriv ? spec.unpriv : spec.priv).name)) continue;
 					said = "";
-					const r = loader.run_subtest(spec, unpriv);
+					const r = attempt(() => loader.run_subtest(spec, unpriv));
+					if (typeof r === "string") {
+						t.skip(r);
+						continue;
+					}
 					if (r.res === "skip") t.skip(r.why);
 					if (r.res === "fail") t.printFail(`${r.why}\n${said}${r.log}\n`);
 				}

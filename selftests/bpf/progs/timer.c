@@ -76,7 +76,7 @@ int cancel(void *ctx)
 	if (!e)
 		return 1;
 	if (bpf_timer_init(&e->timer, &array, 1) || bpf_timer_set_callback(&e->timer, tick) ||
-	    bpf_timer_start(&e->timer, 1000, 0))
+	    bpf_timer_start(&e->timer, 1000000000, 0))
 		return 2;
 	cancelled = bpf_timer_cancel(&e->timer);
 	return 0;

@@ -259,7 +259,7 @@ int mem_len(void *ctx)
 	return 0;
 }
 
-extern void cgroup_rstat_updated(struct cgroup *cgrp, int cpu) __ksym;
+extern void cgroup_rstat_updated(struct cgroup *cgrp, int cpu) __ksym __weak;
 REJECT("tp_btf/sched_wakeup", "arg#0 is untrusted_ptr_ expected ptr_ or socket")
 int arg_untrusted_struct(__u64 *ctx)
 {

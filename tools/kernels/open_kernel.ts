@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Kernels by name, as `--kernel` and `--with` take them: `mirror`, `host`, `vm:x86_64`, `vm:arm64`. */
+import { existsSync } from "node:fs";
+import { release } from "node:os";
+import type { TestKernel } from "../../selftests/bpf/test_env.ts";
+import { ATTACHES, HostKernel, HostSys } from "./host_sys.ts";
+
+/** What a name of a kernel says. */
+export type KernelSpec =
+	| { readonly kind: "mirror" }
+	| { readonly kind: "host" }
+	| { readonly kind: "vm"; readonly arch: "x86_64" | "arm64" };
+
+/** Reads a kernel's name; a string is what is wrong with it. */
+export function parseKernel(text: string): KernelSpec | string {
+	if (text === "mirror" || text === "host") return { kind: text };
+	const [kind, arch] = text.split(":", 2);
+	if (kind === "vm" && (arch === "x86_64" || arch === "arm64")) return { kind: "vm", arch };
+	return `there is no kernel ${text}: mirror, host, vm:x86_64 or vm:arm64`;
+}
+
+/** A real kernel for the selftests; throws an error of one line where it cannot be had. */
+export async function openTestKernel(spec: KernelSpec): Promise<TestKernel> {
+	if (spec.kind === "host") return openHostTestKernel();
+	throw new Error(`not ported: selftests on ${spec.kind === "vm" ? `vm:${spec.arch}` : spec.kind}`);
+}
+
+/** The machine's own kernel; throws SysRefused where bpf(2) is not permitted. */
+function openHostTestKernel(): TestKernel {
+	const host = new HostKernel();
+	host.set_name("test_progs");
+	return {
+		name: `host ${host.arch}`,
+		isMirror: false,
+		release: release(),
+		noAttach: ATTACHES,
+		oneProcess: true,
+		hasModule: (name) => existsSync(`/sys/kernel/btf/${name}`),
+		newProcess: () => new HostSys(host),
+		endProcess: async (sys) => (sys as HostSys).end(),
+		leaks: async () => [],
+		dmesg: () => [],
+	};
+}
