@@ -37,8 +37,6 @@ int three(void *ctx)
 /* The entry that user space filled after the load is a direct jump by now, and the way around it is closed. */
 SEC("tc") __success __retval(1)
 __arch_x86_64
-__jited("	endbr64")
-__jited("...")
 __jited("	{{cmpq	\\$0x21, \\(%rax\\)}}")
 __jited("	jae	L{{[0-9]}}")
 __jited("	nopl	(%rax,%rax)")
