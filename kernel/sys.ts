@@ -4,6 +4,7 @@
  * task the current one, fires the sys_enter and sys_exit tracepoints, and lets deferred work run.
  */
 
+import { proc_task_mmu } from "../fs/proc/task_mmu.ts";
 import { type EpollEvent, type Sys, UserFault } from "../include/sys.ts";
 import { EBADF, EINVAL, ENOENT, ENOSYS, ENOTTY, EPERM, ESRCH } from "../include/uapi/asm-generic/errno.ts";
 import { sys_bpf } from "./bpf/syscall.ts";
@@ -296,7 +297,8 @@ export class TaskSys implements Sys {
 			const text = `pos:\t0\nflags:\t0${(file.f_flags | O_CLOEXEC).toString(8)}\nmnt_id:\t15\nino:\t1\n`;
 			return new TextEncoder().encode(text + (file.f_op.show_fdinfo?.(file) ?? ""));
 		}
-		return -ENOENT;
+		const areas = proc_task_mmu(this.task, path);
+		return areas === null ? -ENOENT : new TextEncoder().encode(areas);
 	}
 
 	// ---- loads and stores in user mode

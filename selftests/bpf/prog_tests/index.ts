@@ -4,6 +4,7 @@ import type { ProgTest } from "../test_env.ts";
 import { arenaAtomics } from "./arena_atomics.ts";
 import { arenaHtab } from "./arena_htab.ts";
 import { arenaList } from "./arena_list.ts";
+import { arenaMmap } from "./arena_mmap.ts";
 import { arenaPages } from "./arena_pages.ts";
 import { atomics } from "./atomics.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
@@ -37,6 +38,7 @@ export const progTests: readonly ProgTest[] = [
 	arenaAtomics,
 	arenaHtab,
 	arenaList,
+	arenaMmap,
 	arenaPages,
 	atomics,
 	bpfLoop,

@@ -8,7 +8,14 @@ import type { ProgTest } from "../test_env.ts";
 import { type SubtestResult, TestLoader } from "../test_loader.ts";
 
 /** Objects of progs/ whose programs are annotated. */
-const OBJECTS = ["verifier_functions", "verifier_jited", "verifier_kfuncs", "verifier_objects"] as const;
+const OBJECTS = [
+	"verifier_arena",
+	"verifier_arena_large",
+	"verifier_functions",
+	"verifier_jited",
+	"verifier_kfuncs",
+	"verifier_objects",
+] as const;
 
 /** What a subtest came to, or why this way into a kernel does not do it. */
 function attempt(run: () => SubtestResult): SubtestResult | string {
