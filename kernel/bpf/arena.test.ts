@@ -2,7 +2,7 @@
 /** What programs do not reach of the arena: memory that runs out, races of mappings, page accounting, addresses at 4 GiB bounds. */
 import { afterEach, describe, expect, it } from "vitest";
 import { UserFault } from "../../include/sys.ts";
-import { EBUSY, EINVAL, ENOMEM, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
+import { EBUSY, EFAULT, EINVAL, ENOMEM, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { addr_to_u64 } from "../../lib/addr.ts";
@@ -216,6 +216,35 @@ describe.each(["unicorn", "none"] as const)("arena, cpu: %s", (cpu) => {
 		expect(p.sys.load64(start)).toBe(0n);
 		expect(p.alloc(arena, start - PAGE, 1)).toBe(0);
 		p.end();
+	});
+
+	it("warns when a fixed address leads to one across 4 GiB", () => {
+		const { kernel } = booted();
+		const p = new Process(kernel);
+		const fd = p.create(1 << 20);
+		const base = p.map(fd, 1 << 20);
+		// the free addresses below it begin a page off
+		expect(p.sys.mmap(base - PAGE, PAGE, RW, 0x32, -1, 0)).toBe(base - PAGE);
+		expect(p.sys.mmap(base, SZ_4G, RW, MAP_SHARED, fd, 0)).toBe(-EFAULT);
+		expect(kernel.log).toContain("WARNING: kernel/bpf/arena.c: arena_get_unmapped_area");
+		p.end();
+	});
+
+	it("has pages before it is mapped, once its address is known", () => {
+		const { kernel, used } = booted();
+		const before = used();
+		const p = new Process(kernel);
+		const start = 0x30 * SZ_4G;
+		const fd = p.create(16, BigInt(start));
+		const arena = p.arena(fd);
+		expect(p.alloc(arena, 0, 3)).toBe(start);
+		kernel.kmem.w64(arena.kern_base + PAGE, 42n);
+		p.free(arena, start + 2 * PAGE, 1);
+		expect(p.map(fd, 16, start)).toBe(start);
+		expect(p.sys.load64(start + PAGE)).toBe(42n);
+		expect(p.sys.load64(start + 2 * PAGE)).toBe(0n);
+		p.end();
+		expect(used()).toEqual(before);
 	});
 
 	it("maps where map_extra says and nowhere else", () => {

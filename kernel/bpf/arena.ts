@@ -147,13 +147,18 @@ function arena_map_alloc(kernel: Kernel, attr: bpf_attr, ops: map_ops): bpf_map 
 	return arena;
 }
 
+/** WARN_ON_ONCE(), without the "once". */
+function warn_on(arena: bpf_arena, where: string): void {
+	impl(arena.kernel).printk(`WARNING: kernel/bpf/arena.c: ${where}`);
+}
+
 /** kernel/bpf/arena.c: arena_map_free */
 function arena_map_free(map: bpf_map): void {
 	const arena = map as bpf_arena;
 	const k = impl(map.kernel);
 	// a mapping holds the file, and that the map
 	if (arena.vma_list.length > 0) {
-		k.printk("WARNING: kernel/bpf/arena.c: arena_map_free: mapped");
+		warn_on(arena, "arena_map_free");
 		return;
 	}
 	const base = arena.kern_base;
@@ -239,7 +244,10 @@ function arena_get_unmapped_area(f: file, addr: number, len: number, pgoff: numb
 	const ret = mm.find_unmapped_area(addr, len * 2, flags);
 	if (ret < 0) return ret;
 	if (Math.floor(ret / SZ_4G) === Math.floor((ret + len - 1) / SZ_4G)) return ret;
-	if (arena.user_vm_start) return -EFAULT;
+	if (arena.user_vm_start) {
+		warn_on(arena, "arena_get_unmapped_area");
+		return -EFAULT;
+	}
 	return Math.ceil(ret / SZ_4G) * SZ_4G;
 }
 
@@ -251,7 +259,10 @@ function arena_map_mmap(map: bpf_map, vma: vm_area_struct): number {
 	// the first mapping fixes the address, unless map_extra did; all others are at the same
 	if (arena.user_vm_start && arena.user_vm_start !== start) return -EBUSY;
 	if (arena.user_vm_end && arena.user_vm_end !== end) return -EBUSY;
-	if (vma.vm_end - vma.vm_start > SZ_4G || vma.vm_pgoff) return -EFAULT;
+	if (vma.vm_end - vma.vm_start > SZ_4G || vma.vm_pgoff) {
+		warn_on(arena, "arena_map_mmap");
+		return -EFAULT;
+	}
 	remember_vma(arena, vma);
 	arena.set_user_vm(start, end);
 	vma.vm_flags |= VM_DONTEXPAND | VM_DONTCOPY;

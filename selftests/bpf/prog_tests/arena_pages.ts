@@ -341,6 +341,42 @@ function large(t: TestEnv): void {
 	a.skel.destroy();
 }
 
+/** Beginning and end inside of 4 GiB: only the low half of an address counts, and not all of it is the arena's. */
+function inside(t: TestEnv): void {
+	const start = (t.sys.arch === "arm64" ? SZ_4G : 2 ** 44) + 0x7ffff000;
+	const a = Arena.load(t, (skel) => bpf_map__set_map_extra(skel.map("arena"), BigInt(start)));
+	if (!a) return;
+	const { sys } = t;
+	const page = (n: number): number => start + n * PAGE;
+	t.ASSERT_EQ(a.base, start, "base");
+	t.ASSERT_EQ(a.alloc(0, 4), start, "alloc");
+	// the kernel's address of page 1 has its top bit set, of page 0 not
+	for (let i = 0; i < 4; i++) sys.store64(page(i), BigInt(i + 1));
+	for (let i = 0; i < 4; i++) t.ASSERT_EQ(a.peek(page(i)), i + 1, `page ${i}`);
+	t.ASSERT_EQ(a.peek(page(1) % SZ_4G), 2, "by its low half");
+	t.ASSERT_EQ(a.peek(page(0) + SZ_4G), 1, "4 GiB further");
+	t.ASSERT_EQ(a.alloc(page(4) + 3 * SZ_4G, 1), page(4), "alloc, 4 GiB further");
+	a.free(page(4) + 3 * SZ_4G, 1);
+	t.ASSERT_EQ(a.alloc(page(-1), 1), 0, "alloc before the start");
+	t.ASSERT_EQ(a.alloc(page(-1), 2), 0, "alloc into the start");
+	// freed from below: pages go, but what is counted from behind is not what they were entered as
+	a.free(page(-1), 3);
+	t.ASSERT_EQ(a.peek(page(0)), 0, "page 0 is gone");
+	t.ASSERT_EQ(a.peek(page(1)), 0, "page 1 is gone");
+	t.ASSERT_EQ(a.peek(page(2)), 3, "page 2 is there");
+	t.ASSERT_STREQ(signal(() => sys.load8(page(0))) ?? "none", "SIGSEGV", "no new page 0 for user space");
+	t.ASSERT_EQ(a.alloc(page(0), 1), 0, "nor for the program");
+	a.free(page(0), 2);
+	t.ASSERT_EQ(sys.load64(page(0)), 0, "after it is freed by its own address");
+	t.ASSERT_EQ(a.alloc(0, 1), page(1), "and by the program");
+	// beyond the end, with a count that wraps nothing
+	a.free(page(2), 0xffffffff);
+	t.ASSERT_EQ(a.peek(page(3)), 0, "freed up to the end");
+	a.free(page(PAGES), 1);
+	t.ASSERT_EQ(a.alloc(page(2), PAGES - 2), page(2), "all of them");
+	a.skel.destroy();
+}
+
 /** Another process maps the same arena at the same address. */
 async function processes(t: TestEnv, a: Arena): Promise<void> {
 	if (t.kernel.oneProcess) return t.skip("needs a second process");
@@ -391,6 +427,7 @@ export const arenaPages: ProgTest = {
 		if (t.startSubtest("segv_on_fault")) segv(t);
 		if (t.startSubtest("casts")) casts(t);
 		if (t.startSubtest("large")) large(t);
+		if (t.startSubtest("inside")) inside(t);
 		t.endSubtest();
 	},
 };
