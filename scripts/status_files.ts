@@ -45,8 +45,8 @@ export const kernelFiles: readonly KernelFile[] = [
 	),
 	partly(
 		"kernel/bpf/bpf_struct_ops.c",
-		"values of the map, registration, links",
-		...bpf("bpf_struct_ops", "struct_ops_tables"),
+		"registering what has no subsystem here (tcp_congestion_ops, sched_ext_ops, hid_bpf_ops), users of modules",
+		...bpf("bpf_struct_ops", "bpf_struct_ops_map", "struct_ops_tables"),
 	),
 	partly("kernel/bpf/bpf_task_storage.c", "pidfds", ...bpf("bpf_local_storage")),
 	whole(
@@ -149,6 +149,7 @@ export const kernelFiles: readonly KernelFile[] = [
 		"net/core/filter_access.ts",
 		"net/core/filter_convert.ts",
 	),
+	whole("net/bpf/bpf_dummy_struct_ops.c", "net/bpf/bpf_dummy_struct_ops.ts"),
 	partly("net/bpf/test_run.c", "live frames, flow dissector, socket lookup", "net/bpf/test_run.ts"),
 	partly(
 		"arch/x86/net/bpf_jit_comp.c",

@@ -93,6 +93,8 @@ export class BpfState implements BpfSubsystem {
 	error_injection?: Set<string>;
 	embedding: StateEmbedding | null = null;
 	struct_ops?: bpf_struct_ops[];
+	/** bpf_testmod.c: st_ops: the registered struct bpf_testmod_st_ops, 0: none */
+	testmod_st_ops = 0;
 	/** bpf_stats_enabled_key */
 	stats_enabled = 0;
 	/** bpf_map_cookie */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * kernel/bpf/bpf_struct_ops.c and the struct_ops part of kernel/bpf/btf.c: which structures of functions
- * programs can implement, and what their stub functions say of arguments. The values of
- * BPF_MAP_TYPE_STRUCT_OPS maps are not here.
+ * programs can implement, and what their stub functions say of arguments. The maps that hold such structures
+ * are in bpf_struct_ops_map.ts.
  */
 import {
 	BPF_STRUCT_OPS_MAX_NR_MEMBERS,
@@ -13,6 +13,7 @@ import {
 import { EEXIST, EINVAL, ENOENT, ENOTSUPP, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import { BTF_KIND_FUNC, BTF_KIND_STRUCT } from "../../include/uapi/linux/btf.ts";
 import { IS_ERR, type Ref } from "../../lib/err.ts";
+import type { Kernel } from "../kernel.ts";
 import type { bpf_ctx_arg_aux, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import { btf_param_match_suffix } from "./btf_access.ts";
 import { btf_ctx_arg_offset } from "./btf_ctx.ts";
@@ -33,10 +34,20 @@ import {
 	btf_type_vlen,
 } from "./btf_obj.ts";
 import type { btf, btf_func_model, btf_member, btf_type, kmodule } from "./btf_types.ts";
+import type { bpf_link } from "./link.ts";
 import type { bpf_verifier_log } from "./verifier_types.ts";
 
 const VALUE_PREFIX = "bpf_struct_ops_";
 const VALUE_NAME_MAX = 128;
+
+/** A structure of functions at work: its type, and where its two values lie in the kernel's memory. */
+export interface StructOpsValue {
+	readonly kernel: Kernel;
+	readonly btf: btf;
+	readonly type: btf_type;
+	readonly kdata: number;
+	readonly udata: number;
+}
 
 /** struct bpf_struct_ops */
 export interface bpf_struct_ops {
@@ -46,6 +57,17 @@ export interface bpf_struct_ops {
 	/** Looks up what the type needs of its BTF; a negative errno. */
 	readonly init: (btf: btf) => number;
 	readonly check_member?: (t: btf_type, member: btf_member, prog: bpf_prog) => number;
+	/**
+	 * Copies what is no function from user space's value to the kernel's: 1 when that is done, 0 where the
+	 * member is left to the caller, or a negative errno.
+	 */
+	readonly init_member: (member: btf_member, v: StructOpsValue) => number;
+	/** Looks at the kernel's value once it is whole. */
+	readonly validate?: (v: StructOpsValue) => number;
+	/** Tells the subsystem; `link` is null where the map itself stands for the registration. */
+	readonly reg: (v: StructOpsValue, link: bpf_link | null) => number;
+	readonly unreg: (v: StructOpsValue, link: bpf_link | null) => void;
+	readonly update?: (v: StructOpsValue, old: StructOpsValue, link: bpf_link) => number;
 	/** The stub function of each member that programs can implement. */
 	readonly cfi_stubs: Readonly<Record<string, string>>;
 	/** Module that registers it; null: the kernel itself. */

@@ -26,6 +26,7 @@ import {
 	fput,
 	get_unused_fd_flags,
 	O_CLOEXEC,
+	type poll_table,
 	put_unused_fd,
 } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
@@ -35,6 +36,7 @@ import { CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
 import type { raw_tracepoint } from "../trace/tracepoint.ts";
 import { bpf_check_attach_target } from "./attach.ts";
 import { attr_tail_nonzero } from "./attr.ts";
+import { bpf_struct_ops_link_create } from "./bpf_struct_ops_map.ts";
 import type { bpf_map, bpf_prog } from "./bpf_types.ts";
 import { bpf_map_get, bpf_map_put } from "./map_create.ts";
 import { bpf_prog_get, bpf_prog_put, tag_hex } from "./prog.ts";
@@ -59,6 +61,7 @@ export interface bpf_link_ops {
 	update_map?(link: bpf_link, new_map: bpf_map, old_map: bpf_map | null): number;
 	show_fdinfo?(link: bpf_link): string;
 	fill_link_info?(link: bpf_link, info: bpf_link_info): number;
+	poll?(f: file, pt: poll_table | null): number;
 }
 
 /** struct bpf_link */
@@ -119,6 +122,21 @@ export const bpf_link_fops: file_operations = {
 	write: () => -EINVAL,
 };
 
+/** kernel/bpf/syscall.c: bpf_link_fops_poll: of links that say when they are detached */
+const bpf_link_fops_poll: file_operations = {
+	...bpf_link_fops,
+	poll: (f: file, pt: poll_table | null) => (f.private_data as bpf_link).ops.poll!(f, pt),
+};
+
+/** Whether a file is a link of either kind. */
+export function is_link_file(f: file): boolean {
+	return f.f_op === bpf_link_fops || f.f_op === bpf_link_fops_poll;
+}
+
+function link_fops(link: bpf_link): file_operations {
+	return link.ops.poll ? bpf_link_fops_poll : bpf_link_fops;
+}
+
 function bpf_link_free_id(kernel: Kernel, id: number): void {
 	if (id) impl(kernel).bpf.link_idr.remove(id);
 }
@@ -141,7 +159,7 @@ export function bpf_link_prime(link: bpf_link): bpf_link_primer | number {
 		put_unused_fd(kernel, fd);
 		return id;
 	}
-	return { link, file: anon_inode_getfile(kernel, "bpf_link", bpf_link_fops, link, O_CLOEXEC), fd, id };
+	return { link, file: anon_inode_getfile(kernel, "bpf_link", link_fops(link), link, O_CLOEXEC), fd, id };
 }
 
 /** kernel/bpf/syscall.c: bpf_link_cleanup */
@@ -193,7 +211,7 @@ export function bpf_link_put(link: bpf_link): void {
 export function bpf_link_get_from_fd(kernel: Kernel, ufd: number): bpf_link | number {
 	const f = fdget(kernel, ufd);
 	if (!f) return -EBADF;
-	if (f.f_op !== bpf_link_fops) return -EINVAL;
+	if (!is_link_file(f)) return -EINVAL;
 	const link = f.private_data as bpf_link;
 	link.refcnt++;
 	return link;
@@ -532,7 +550,7 @@ function bpf_prog_attach_check_attach_type(prog: bpf_prog, attach_type: number):
 export function link_create(kernel: Kernel, attr: bpf_attr): number {
 	if (attr_tail_nonzero(attr, ATTR_END.BPF_LINK_CREATE)) return -EINVAL;
 	const attach_type = attr.link_create_attach_type;
-	if (attach_type === U.BPF_STRUCT_OPS) return not_ported(kernel, "BPF_LINK_CREATE of struct_ops");
+	if (attach_type === U.BPF_STRUCT_OPS) return bpf_struct_ops_link_create(kernel, attr);
 	const prog = bpf_prog_get(kernel, attr.link_create_prog_fd);
 	if (typeof prog === "number") return prog;
 	let ret = bpf_prog_attach_check_attach_type(prog, attach_type);
@@ -675,7 +693,7 @@ export function bpf_link_get_fd_by_id(kernel: Kernel, attr: bpf_attr): number {
 	if (!capable(kernel.current, CAP_SYS_ADMIN)) return -EPERM;
 	const link = bpf_link_by_id(kernel, attr.link_id);
 	if (typeof link === "number") return link;
-	const fd = anon_inode_getfd(kernel, "bpf-link", bpf_link_fops, link, O_CLOEXEC);
+	const fd = anon_inode_getfd(kernel, "bpf-link", link_fops(link), link, O_CLOEXEC);
 	if (fd < 0) bpf_link_put_direct(link);
 	return fd;
 }

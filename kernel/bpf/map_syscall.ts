@@ -53,6 +53,7 @@ import {
 	bpf_percpu_array_update,
 } from "./arraymap.ts";
 import { attr_tail_nonzero } from "./attr.ts";
+import { bpf_struct_ops_map_sys_lookup_elem } from "./bpf_struct_ops_map.ts";
 import type { bpf_map } from "./bpf_types.ts";
 import {
 	bpf_fd_htab_map_lookup_elem,
@@ -192,8 +193,9 @@ function bpf_map_copy_value(map: bpf_map, key: number, value: number, flags: big
 		case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
 		case BPF_MAP_TYPE_STACK_TRACE:
 		case BPF_MAP_TYPE_REUSEPORT_SOCKARRAY:
-		case BPF_MAP_TYPE_STRUCT_OPS:
 			return no_body(map, "lookup");
+		case BPF_MAP_TYPE_STRUCT_OPS:
+			return bpf_struct_ops_map_sys_lookup_elem(map, key, value);
 		case BPF_MAP_TYPE_QUEUE:
 		case BPF_MAP_TYPE_STACK:
 		case BPF_MAP_TYPE_BLOOM_FILTER:

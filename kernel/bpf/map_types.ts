@@ -11,6 +11,7 @@ import {
 	prog_array_map_ops,
 } from "./arraymap.ts";
 import { bloom_filter_map_ops } from "./bloom_filter.ts";
+import { bpf_struct_ops_map_ops } from "./bpf_struct_ops_map.ts";
 import {
 	htab_lru_map_ops,
 	htab_lru_percpu_map_ops,
@@ -21,7 +22,6 @@ import {
 import { trie_map_ops } from "./lpm_trie.ts";
 import type { map_ops } from "./map.ts";
 import {
-	bpf_struct_ops_map_ops,
 	cgroup_storage_map_ops,
 	cgrp_storage_map_ops,
 	cpu_map_ops,

@@ -8,6 +8,7 @@ import {
 	BPF_F_RDONLY,
 	BPF_F_WRONLY,
 	BPF_FUNC_tail_call,
+	BPF_MAP_TYPE_STRUCT_OPS,
 	BPF_PSEUDO_MAP_FD,
 	BPF_PSEUDO_MAP_VALUE,
 } from "../../include/uapi/linux/bpf.ts";
@@ -40,10 +41,11 @@ import { bpf_dump_raw_ok } from "../security.ts";
 import { bpf_capable, CAP_SYS_ADMIN, capable } from "../task.ts";
 import { attr_tail_nonzero, bpf_check_uarg_tail_zero } from "./attr.ts";
 import type { Idr } from "./bpf_state.ts";
+import { bpf_map_struct_ops_info_fill } from "./bpf_struct_ops_map.ts";
 import { type bpf_insn, type bpf_map, type bpf_prog, encode_insns } from "./bpf_types.ts";
 import { btf_fops, btf_get_fd_by_id, btf_get_info_by_fd, btf_obj_id } from "./btf.ts";
 import type { btf } from "./btf_types.ts";
-import { type bpf_link, bpf_link_fops } from "./link.ts";
+import { type bpf_link, is_link_file } from "./link.ts";
 import {
 	__bpf_map_inc_not_zero,
 	bpf_get_file_flag,
@@ -315,6 +317,7 @@ function bpf_map_get_info_by_fd(kernel: Kernel, map: bpf_map, attr: bpf_attr, ua
 		info.btf_value_type_id = map.btf_value_type_id;
 	}
 	info.btf_vmlinux_value_type_id = map.btf_vmlinux_value_type_id;
+	if (map.map_type === BPF_MAP_TYPE_STRUCT_OPS) info.btf_vmlinux_id = bpf_map_struct_ops_info_fill(map);
 	if (!k.copy_to_user(uinfo, info.bytes.subarray(0, info_len))) return -EFAULT;
 	return k.put_user32(uattr + ATTR_OFF.info_info_len, info_len) ? 0 : -EFAULT;
 }
@@ -361,8 +364,7 @@ export function bpf_obj_get_info_by_fd(kernel: Kernel, attr: bpf_attr, uattr: nu
 		if (err) return err;
 		return btf_get_info_by_fd(kernel, f.private_data as btf, attr, uattr);
 	}
-	if (f.f_op === bpf_link_fops)
-		return bpf_link_get_info_by_fd(kernel, f.private_data as bpf_link, attr, uattr);
+	if (is_link_file(f)) return bpf_link_get_info_by_fd(kernel, f.private_data as bpf_link, attr, uattr);
 	return -EINVAL;
 }
 

@@ -11,13 +11,11 @@ import {
 	BPF_F_BROADCAST,
 	BPF_F_CLONE,
 	BPF_F_EXCLUDE_INGRESS,
-	BPF_F_LINK,
 	BPF_F_NO_PREALLOC,
 	BPF_F_NUMA_NODE,
 	BPF_F_RDONLY,
 	BPF_F_RDONLY_PROG,
 	BPF_F_STACK_BUILD_ID,
-	BPF_F_VTYPE_BTF_OBJ_FD,
 	BPF_F_WRONLY,
 	BPF_MAP_TYPE_DEVMAP_HASH,
 	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
@@ -43,17 +41,13 @@ import {
 	storage_lookup_elem,
 	storage_update_elem,
 } from "./bpf_local_storage.ts";
-import { bpf_struct_ops_find_value } from "./bpf_struct_ops.ts";
 import type { bpf_insn, bpf_map } from "./bpf_types.ts";
 import {
 	BTF_INFO_KIND,
 	BTF_INFO_VLEN,
 	BTF_INT_BITS,
 	BTF_INT_OFFSET,
-	btf_get_by_fd,
-	btf_is_module,
 	btf_member_is_reg_int,
-	btf_put,
 	btf_type_int,
 	btf_type_member,
 } from "./btf.ts";
@@ -405,41 +399,4 @@ export const sk_storage_map_ops: map_ops = local_storage("sk", {
 	del: "bpf_fd_sk_storage_delete_elem",
 });
 
-// ---- struct_ops
-
-/** kernel/bpf/bpf_struct_ops.c: bpf_struct_ops_map_alloc */
-function bpf_struct_ops_map_alloc(kernel: Kernel, attr: bpf_attr, ops: map_ops): bpf_map | number {
-	let b: btf | number;
-	if (attr.map_flags & BPF_F_VTYPE_BTF_OBJ_FD) {
-		b = btf_get_by_fd(kernel, attr.value_type_btf_obj_fd);
-		if (typeof b === "number") return b;
-		btf_put(b);
-		if (!btf_is_module(b)) return -EINVAL;
-	} else {
-		b = kernel.bpf.bpf_get_btf_vmlinux();
-		if (typeof b === "number") return b;
-	}
-	const desc = bpf_struct_ops_find_value(b, attr.btf_vmlinux_value_type_id);
-	if (!desc) return -ENOTSUPP;
-	if (attr.value_size !== desc.value_type.size) return -EINVAL;
-	return map_alloc_plain(kernel, attr, ops, "bpf_struct_ops_map");
-}
-
-export const bpf_struct_ops_map_ops: map_ops = {
-	...elements({
-		lookup: "bpf_struct_ops_map_lookup_elem",
-		update: "bpf_struct_ops_map_update_elem",
-		del: "bpf_struct_ops_map_delete_elem",
-	}),
-	map_alloc_check: (_kernel, attr) =>
-		attr.key_size !== 4 ||
-		attr.max_entries !== 1 ||
-		attr.map_flags & ~(BPF_F_LINK | BPF_F_VTYPE_BTF_OBJ_FD) ||
-		!attr.btf_vmlinux_value_type_id
-			? -EINVAL
-			: 0,
-	map_alloc: bpf_struct_ops_map_alloc,
-	map_lookup_elem: () => -EINVAL,
-	map_btf_name: "bpf_struct_ops_map",
-};
 export { BPF_JEQ };

@@ -18,9 +18,10 @@ import {
 	SCALAR_VALUE,
 } from "../../include/linux/bpf.ts";
 import { BPF_BASE_TYPE_MASK, BPF_REG_TRUSTED_MODIFIERS } from "../../include/linux/bpf_verifier.ts";
-import { EACCES, EINVAL } from "../../include/uapi/asm-generic/errno.ts";
+import { E2BIG, EACCES, EEXIST, EFAULT, EINVAL, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_DW,
+	BPF_F_BEFORE,
 	BPF_FUNC_getsockopt,
 	BPF_FUNC_ktime_get_coarse_ns,
 	BPF_FUNC_setsockopt,
@@ -43,9 +44,15 @@ import {
 	bpf_sk_storage_delete_proto,
 	bpf_sk_storage_get_proto,
 } from "../../net/core/filter_proto.ts";
+import { impl } from "../kernel_impl.ts";
 import { bpf_tracing_btf_ctx_access } from "../trace/bpf_trace.ts";
 import { bpf_base_func_proto } from "./base_proto.ts";
-import { type bpf_struct_ops, bpf_struct_ops_find, btf_add_struct_ops } from "./bpf_struct_ops.ts";
+import {
+	type bpf_struct_ops,
+	bpf_struct_ops_find,
+	btf_add_struct_ops,
+	type StructOpsValue,
+} from "./bpf_struct_ops.ts";
 import type { bpf_func_proto, bpf_insn_access_aux, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import { btf_ctx_access } from "./btf_ctx.ts";
 import { btf_vmlinux } from "./btf_find.ts";
@@ -65,9 +72,19 @@ import {
 	bpf_task_storage_get_proto,
 } from "./helpers_proto.ts";
 import { BPF_ALU64_IMM, BPF_EXIT_INSN, BPF_LDX_MEM, BPF_MOV64_REG, BPF_STX_MEM } from "./insn_macros.ts";
+import type { bpf_link } from "./link.ts";
 import { bpf_log, new_verifier_log } from "./log.ts";
+import { bpf_obj_name_cpy } from "./map_create.ts";
 import type { bpf_reg_state } from "./reg_state.ts";
 import type { bpf_verifier_log } from "./verifier_types.ts";
+
+const INT_MAX = 0x7fffffff;
+const TCP_CA_NAME_MAX = 16;
+const TCP_CONG_MASK = 3;
+const SCX_OPS_NAME_LEN = 128;
+const SCX_OPS_ALL_FLAGS = 0x1000fn;
+const SCX_WATCHDOG_MAX_TIMEOUT_MS = 30000;
+const SCX_EXIT_DUMP_DFL_LEN = 32768;
 
 /** A struct_ops type: it is registered anew in each BTF that has it. */
 export interface StructOpsType {
@@ -77,6 +94,13 @@ export interface StructOpsType {
 	verifier_ops: bpf_verifier_ops;
 	init?(b: btf): number;
 	check_member?(t: btf_type, member: btf_member, prog: bpf_prog): number;
+	/** Members that are data; functions and what must be zero are nobody's (0). */
+	init_member?(name: string, v: StructOpsValue): number;
+	validate?(v: StructOpsValue): number;
+	/** Missing where the subsystem is not here. */
+	reg?(v: StructOpsValue, link: bpf_link | null): number;
+	unreg?(v: StructOpsValue): void;
+	update?(v: StructOpsValue, old: StructOpsValue, link: bpf_link): number;
 	cfi_stubs: Readonly<Record<string, string>>;
 	/** Stubs that are set after the registration: such members have no model. */
 	late_stubs?: Readonly<Record<string, string>>;
@@ -90,6 +114,41 @@ function member_name(t: btf_type, member: btf_member): string {
 function sleepable_only(names: readonly string[]) {
 	return (t: btf_type, member: btf_member, prog: bpf_prog): number =>
 		prog.sleepable && !names.includes(member_name(t, member)) ? -EINVAL : 0;
+}
+
+/** Offset of a member of the structure, which may lie within another. */
+function offset_of(v: StructOpsValue, member: string): number {
+	const name = btf_str_by_offset(v.btf, v.type.name_off) ?? "";
+	const at = btf_member_path(v.btf, name, member);
+	if (!at) throw new Error(`struct ${name} has no ${member}`);
+	return at.bit_offset / 8;
+}
+
+/** Copies a member as it is, which user space may so set to anything. */
+function copy_member(v: StructOpsValue, member: string, size: number): number {
+	const { kmem } = impl(v.kernel);
+	const off = offset_of(v, member);
+	kmem.copy(v.kdata + off, v.udata + off, size);
+	return 1;
+}
+
+/** bpf_obj_name_cpy() of a member: its length, or -EINVAL */
+function copy_name(v: StructOpsValue, size: number): number {
+	const { kmem } = impl(v.kernel);
+	const off = offset_of(v, "name");
+	const name = bpf_obj_name_cpy(kmem.read(v.udata + off, size));
+	if (typeof name === "number") return name;
+	kmem.fill(v.kdata + off, size, 0);
+	kmem.write(
+		v.kdata + off,
+		Uint8Array.from(name, (c) => c.charCodeAt(0)),
+	);
+	return name.length;
+}
+
+/** A function of the kernel's value: its address, 0n where no program stands behind it. */
+function op_of(v: StructOpsValue, member: string): bigint {
+	return impl(v.kernel).kmem.r64(v.kdata + offset_of(v, member));
 }
 
 function has_structs(b: btf, names: readonly string[]): number {
@@ -127,6 +186,8 @@ const bpf_dummy_ops: StructOpsType = {
 		btf_struct_access: bpf_dummy_ops_btf_struct_access,
 	},
 	check_member: sleepable_only(["test_sleepable"]),
+	init_member: () => -EOPNOTSUPP,
+	reg: () => -EOPNOTSUPP,
 	cfi_stubs: {
 		test_1: "bpf_dummy_ops__test_1",
 		test_2: "bpf_dummy_test_2",
@@ -246,6 +307,24 @@ const tcp_congestion_ops: StructOpsType = {
 		btf_struct_access: bpf_tcp_ca_btf_struct_access,
 	},
 	init: (b) => has_structs(b, ["sock", "tcp_sock", "tcp_congestion_ops"]),
+	/** net/ipv4/bpf_tcp_ca.c: bpf_tcp_ca_init_member */
+	init_member(name, v) {
+		if (name === "flags") {
+			const flags = impl(v.kernel).kmem.r32(v.udata + offset_of(v, "flags"));
+			return flags & ~TCP_CONG_MASK ? -EINVAL : copy_member(v, "flags", 4);
+		}
+		if (name === "name") return copy_name(v, TCP_CA_NAME_MAX) <= 0 ? -EINVAL : 1;
+		return 0;
+	},
+	/** net/ipv4/tcp_cong.c: tcp_validate_congestion_control */
+	validate(v) {
+		const has = (op: string): boolean => op_of(v, op) !== 0n;
+		if (has("ssthresh") && has("undo_cwnd") && (has("cong_avoid") || has("cong_control"))) return 0;
+		const name = impl(v.kernel).kmem.read(v.kdata + offset_of(v, "name"), TCP_CA_NAME_MAX);
+		const end = name.indexOf(0);
+		v.kernel.printk(`TCP: ${String.fromCharCode(...name.subarray(0, end))} does not implement required ops`);
+		return -EINVAL;
+	},
 	cfi_stubs: {
 		ssthresh: "bpf_tcp_ca_ssthresh",
 		cong_avoid: "bpf_tcp_ca_cong_avoid",
@@ -387,6 +466,36 @@ const sched_ext_ops: StructOpsType = {
 		"exit",
 	]),
 	init: (b) => has_structs(b, ["task_struct"]),
+	/** kernel/sched/ext.c: bpf_scx_init_member */
+	init_member(name, v) {
+		const { kmem } = impl(v.kernel);
+		switch (name) {
+			case "dispatch_max_batch":
+				return kmem.r32(v.udata + offset_of(v, name)) > INT_MAX ? -E2BIG : copy_member(v, name, 4);
+			case "flags":
+				return kmem.r64(v.udata + offset_of(v, name)) & ~SCX_OPS_ALL_FLAGS
+					? -EINVAL
+					: copy_member(v, name, 8);
+			case "name": {
+				const ret = copy_name(v, SCX_OPS_NAME_LEN);
+				return ret < 0 ? ret : ret === 0 ? -EINVAL : 1;
+			}
+			case "timeout_ms":
+				return kmem.r32(v.udata + offset_of(v, name)) > SCX_WATCHDOG_MAX_TIMEOUT_MS
+					? -E2BIG
+					: copy_member(v, name, 4);
+			case "exit_dump_len": {
+				const off = offset_of(v, name);
+				kmem.w32(v.kdata + off, kmem.r32(v.udata + off) || SCX_EXIT_DUMP_DFL_LEN);
+				return 1;
+			}
+			case "hotplug_seq":
+				return copy_member(v, name, 8);
+			default:
+				return 0;
+		}
+	},
+	update: () => -EOPNOTSUPP,
 	cfi_stubs: Object.fromEntries(scx_members.map((m) => [m, `${m}_stub`])),
 };
 
@@ -444,6 +553,13 @@ const hid_bpf_ops: StructOpsType = {
 		get_func_proto: (func_id, prog) => bpf_base_func_proto(func_id, prog),
 		is_valid_access: (off, size, type, prog, info) => bpf_tracing_btf_ctx_access(off, size, type, prog, info),
 		btf_struct_access: hid_bpf_ops_btf_struct_access,
+	},
+	/** drivers/hid/bpf/hid_bpf_struct_ops.c: hid_bpf_ops_init_member */
+	init_member(name, v) {
+		if (name === "hid_id") return copy_member(v, "hid_id", 4);
+		if (name !== "flags") return 0;
+		const flags = impl(v.kernel).kmem.r32(v.udata + offset_of(v, "flags"));
+		return flags & ~BPF_F_BEFORE ? -EINVAL : copy_member(v, "flags", 4);
 	},
 	check_member: sleepable_only(["hid_rdesc_fixup", "hid_hw_request", "hid_hw_output_report"]),
 	cfi_stubs: {
@@ -517,6 +633,18 @@ export const struct_ops_types: readonly StructOpsType[] = [
 		name: "bpf_testmod_ops",
 		module: "bpf_testmod",
 		verifier_ops: testmod_access,
+		/** bpf_testmod.c: bpf_testmod_ops_init_member */
+		init_member: (name, v) => (name === "data" ? copy_member(v, "data", 4) : 0),
+		/** bpf_testmod.c: bpf_dummy_reg: calls what there is */
+		reg(v) {
+			const k = impl(v.kernel);
+			const test_1 = op_of(v, "test_1");
+			if (test_1) k.call_guest(test_1, []);
+			const test_2 = op_of(v, "test_2");
+			const data = k.kmem.r32(v.kdata + offset_of(v, "data"));
+			if (test_2) k.call_guest(test_2, [4n, BigInt(data)]);
+			return 0;
+		},
 		cfi_stubs: {
 			test_1: "bpf_testmod_test_1",
 			test_2: "bpf_testmod_test_2",
@@ -530,12 +658,36 @@ export const struct_ops_types: readonly StructOpsType[] = [
 		name: "bpf_testmod_ops2",
 		module: "bpf_testmod",
 		verifier_ops: testmod_access,
+		/** bpf_testmod.c: bpf_dummy_reg2 */
+		reg(v) {
+			const test_1 = op_of(v, "test_1");
+			if (!test_1) {
+				// the module calls it unasked
+				v.kernel.printk("BUG: kernel NULL pointer dereference, address: 0000000000000000");
+				return -EFAULT;
+			}
+			impl(v.kernel).call_guest(test_1, []);
+			return 0;
+		},
 		cfi_stubs: { test_1: "bpf_testmod_test_1" },
 	},
 	{
 		name: "bpf_testmod_st_ops",
 		module: "bpf_testmod",
 		verifier_ops: st_ops_verifier_ops,
+		/** bpf_testmod.c: st_ops_reg: one at a time */
+		reg(v) {
+			const { bpf } = impl(v.kernel);
+			if (bpf.testmod_st_ops) {
+				v.kernel.printk("st_ops has already been registered");
+				return -EEXIST;
+			}
+			bpf.testmod_st_ops = v.kdata;
+			return 0;
+		},
+		unreg(v) {
+			impl(v.kernel).bpf.testmod_st_ops = 0;
+		},
 		cfi_stubs: {
 			test_prologue: "bpf_test_mod_st_ops__test_prologue",
 			test_epilogue: "bpf_test_mod_st_ops__test_epilogue",
@@ -546,9 +698,15 @@ export const struct_ops_types: readonly StructOpsType[] = [
 		name: "bpf_test_no_cfi_ops",
 		module: "bpf_test_no_cfi",
 		verifier_ops: {},
+		reg: () => 0,
 		cfi_stubs: { fn_1: "bpf_test_no_cfi_ops__fn_1", fn_2: "bpf_test_no_cfi_ops__fn_2" },
 	},
 ];
+
+function not_registered(v: StructOpsValue, name: string): number {
+	impl(v.kernel).bpf.not_ported(`registering struct ${name}`);
+	return -EOPNOTSUPP;
+}
 
 /** The stubs of members that the struct has in this configuration. */
 function stubs_of(b: btf, id: number, stubs: Readonly<Record<string, string>>): Record<string, string> {
@@ -571,6 +729,11 @@ export function btf_register_struct_ops(b: btf): void {
 			verifier_ops: s.verifier_ops,
 			init: s.init ?? (() => 0),
 			check_member: s.check_member,
+			init_member: (m, v) => s.init_member?.(member_name(v.type, m), v) ?? 0,
+			validate: s.validate,
+			reg: s.reg ?? ((v) => not_registered(v, s.name)),
+			unreg: s.unreg ?? (() => {}),
+			update: s.update,
 			cfi_stubs,
 			owner: o.module,
 			func_models: [],

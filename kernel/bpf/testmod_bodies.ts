@@ -148,9 +148,13 @@ function register_check(k: KernelImpl): void {
 	])
 		bodies.set(`bpf_kfunc_call_${name}`, () => 0n);
 	bodies.set("bpf_kfunc_call_test_static_unused_arg", (_c, arg) => u(32, arg));
-	// bpf_testmod_st_ops cannot be registered here, and without one they answer so
-	for (const name of ["prologue", "epilogue", "pro_epilogue"])
-		bodies.set(`bpf_kfunc_st_ops_test_${name}`, () => BigInt.asUintN(32, -1n));
+	// struct bpf_testmod_st_ops: one function after another
+	for (const [i, name] of ["prologue", "epilogue", "pro_epilogue"].entries())
+		bodies.set(`bpf_kfunc_st_ops_test_${name}`, (c, args) => {
+			const st_ops = k.bpf.testmod_st_ops;
+			const op = st_ops ? kmem.r64(st_ops + 8 * i) : 0n;
+			return u(32, op ? c.call(op, [args]) : -1n);
+		});
 	// struct st_ops_args { u64 a; }
 	bodies.set("bpf_kfunc_st_ops_inc10", (_c, args) => {
 		const a = u(64, kmem.r64(p(args)) + 10n);

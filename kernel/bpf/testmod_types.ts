@@ -201,16 +201,16 @@ struct bpf_testmod_btf_type_tag_3 {
 };
 struct bpf_struct_ops_bpf_testmod_ops {
 	struct bpf_struct_ops_common_value common;
-	struct bpf_testmod_ops data;
-};
+	struct bpf_testmod_ops data @64;
+} @448;
 struct bpf_struct_ops_bpf_testmod_ops2 {
 	struct bpf_struct_ops_common_value common;
-	struct bpf_testmod_ops2 data;
-};
+	struct bpf_testmod_ops2 data @64;
+} @128;
 struct bpf_struct_ops_bpf_testmod_st_ops {
 	struct bpf_struct_ops_common_value common;
-	struct bpf_testmod_st_ops data;
-};
+	struct bpf_testmod_st_ops data @64;
+} @128;
 void __bpf_trace_bpf_testmod_test_nullable_bare(void *__data, struct bpf_testmod_test_read_ctx *ctx__nullable);
 void __bpf_trace_bpf_testmod_test_raw_tp_null(void *__data, struct sk_buff *skb);
 void __bpf_trace_bpf_testmod_test_read(void *__data, struct task_struct *task, struct bpf_testmod_test_read_ctx *ctx);
@@ -343,8 +343,8 @@ struct bpf_test_no_cfi_ops {
 };
 struct bpf_struct_ops_bpf_test_no_cfi_ops {
 	struct bpf_struct_ops_common_value common;
-	struct bpf_test_no_cfi_ops data;
-};
+	struct bpf_test_no_cfi_ops data @64;
+} @128;
 void bpf_test_no_cfi_exit(void);
 int bpf_test_no_cfi_init(void);
 void bpf_test_no_cfi_ops__fn_1(void);

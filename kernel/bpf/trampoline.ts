@@ -194,7 +194,7 @@ function check_fires(tr: bpf_trampoline): number {
 }
 
 /** A link as the architecture takes it. */
-function tramp_prog(k: KernelImpl, link: bpf_tramp_link): TrampProg {
+export function tramp_prog(k: KernelImpl, link: bpf_tramp_link): TrampProg {
 	const prog = link.prog!;
 	return {
 		prog: addr_to_u64(prog_image(prog)),

@@ -35,6 +35,7 @@ import {
 	type sk_buff,
 	xdp_buff,
 } from "../core/skb.ts";
+import { bpf_struct_ops_test_run } from "./bpf_dummy_struct_ops.ts";
 
 const PAGE_SIZE = 4096;
 const XDP_PACKET_HEADROOM = 256;
@@ -68,9 +69,10 @@ export function test_run_of(prog_type: number): test_run_fn | undefined {
 			return bpf_prog_test_run_syscall;
 		case U.BPF_PROG_TYPE_NETFILTER:
 			return bpf_prog_test_run_nf;
+		case U.BPF_PROG_TYPE_STRUCT_OPS:
+			return bpf_struct_ops_test_run;
 		case U.BPF_PROG_TYPE_FLOW_DISSECTOR:
 		case U.BPF_PROG_TYPE_SK_LOOKUP:
-		case U.BPF_PROG_TYPE_STRUCT_OPS:
 			return (prog) => {
 				impl(prog.kernel).bpf.not_ported(`test runs of program type ${prog_type}`);
 				return -EOPNOTSUPP;

@@ -1386,4 +1386,10 @@ export class bpf_link_info extends UapiStruct {
 	set tracing_target_btf_id(v: number) {
 		this.wu32(24, v);
 	}
+	get struct_ops_map_id(): number {
+		return this.ru32(16);
+	}
+	set struct_ops_map_id(v: number) {
+		this.wu32(16, v);
+	}
 }

@@ -26,6 +26,7 @@ import { recursion } from "./recursion.ts";
 import { ringbuf } from "./ringbuf.ts";
 import { ringbufMulti } from "./ringbuf_multi.ts";
 import { snprintfBtf } from "./snprintf_btf.ts";
+import { dummyStOps, structOps, structOpsMultiPages } from "./struct_ops.ts";
 import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
@@ -43,6 +44,7 @@ export const progTests: readonly ProgTest[] = [
 	atomics,
 	bpfLoop,
 	cryptoSanity,
+	dummyStOps,
 	dynptr,
 	forEach,
 	fentryFexit,
@@ -66,6 +68,8 @@ export const progTests: readonly ProgTest[] = [
 	ringbufMulti,
 	snprintfBtf,
 	spinLock,
+	structOps,
+	structOpsMultiPages,
 	subprogs,
 	tailcalls,
 	...verifierProgTests,

@@ -435,7 +435,8 @@ export function bpf_prog_test_run_opts(lib: Libbpf, prog_fd: number, opts: bpf_t
 		a.u32(32, opts.repeat);
 		a.u32(40, opts.ctx_size_in ?? opts.ctx_in?.length ?? 0);
 		a.u32(44, opts.ctx_size_out ?? opts.ctx_out?.length ?? 0);
-		if (opts.ctx_in) a.u64(48, s.bytes(opts.ctx_in));
+		const ctx_in = opts.ctx_in ? s.bytes(opts.ctx_in) : 0;
+		a.u64(48, ctx_in);
 		a.u64(56, ctx_out);
 		a.u32(64, opts.flags);
 		a.u32(68, opts.cpu);
@@ -447,6 +448,8 @@ export function bpf_prog_test_run_opts(lib: Libbpf, prog_fd: number, opts: bpf_t
 		opts.ctx_size_out = a.out32(44);
 		if (opts.data_out) opts.data_out.set(lib.sys.load(data_out, opts.data_out.length));
 		if (opts.ctx_out) opts.ctx_out.set(lib.sys.load(ctx_out, opts.ctx_out.length));
+		// a system call program's context is the caller's memory
+		if (opts.ctx_in) opts.ctx_in.set(lib.sys.load(ctx_in, opts.ctx_in.length));
 		return ret;
 	});
 }
