@@ -190,8 +190,10 @@ const ROOM = 0x10_0000n;
 const MAX_PATCH = 8;
 
 /** Image memory that is nowhere but here. */
-class RecordMemory implements JitMemory {
+export class RecordMemory implements JitMemory {
 	private readonly images = new Map<bigint, Uint8Array>();
+	/** How many images that others took the place of are still to be freed, by address. */
+	private readonly replaced = new Map<bigint, number>();
 	private next: bigint;
 	constructor(next: bigint) {
 		this.next = next;
@@ -222,8 +224,11 @@ class RecordMemory implements JitMemory {
 			}
 		}
 		// Two records' programs may have been at the same place, one after the other.
-		for (const [base, image] of this.images)
-			if (base < addr + BigInt(code.length) && addr < base + BigInt(image.length)) this.images.delete(base);
+		for (const [base, image] of this.images) {
+			if (base >= addr + BigInt(code.length) || addr >= base + BigInt(image.length)) continue;
+			this.images.delete(base);
+			this.replaced.set(base, (this.replaced.get(base) ?? 0) + 1);
+		}
 		// Not a copy: what is patched here later shows in the program's image.
 		this.images.set(addr, code);
 	}
@@ -235,7 +240,9 @@ class RecordMemory implements JitMemory {
 		return new Uint8Array(len);
 	}
 	free(addr: bigint): void {
-		this.images.delete(addr);
+		const replaced = this.replaced.get(addr) ?? 0;
+		if (replaced > 0) this.replaced.set(addr, replaced - 1);
+		else this.images.delete(addr);
 	}
 	set_extable(): void {}
 }
