@@ -17,6 +17,7 @@ import {
 } from "./bpf/btf.ts";
 import type { btf } from "./bpf/btf_types.ts";
 import { StateEmbedding } from "./bpf/embed.ts";
+import { InsnMaps } from "./bpf/insn_map.ts";
 import { register_helpers } from "./bpf/helpers.ts";
 import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
@@ -166,6 +167,7 @@ export function init_kernel(
 	};
 	kernel.bpf = new BpfState(kernel, { bpf_get_btf_vmlinux: get_vmlinux, verifier_ops: verifier_ops_of });
 	if (kernel.config.state_embedding) kernel.bpf.embedding = new StateEmbedding();
+	if (kernel.config.insn_maps) kernel.bpf.insn_maps = new InsnMaps();
 	kernel.tracepoints = new RawTracepoints(kernel);
 	kernel.bpf.foreign_map_addr = options.foreign?.mapAddr ?? null;
 	register_helpers(kernel);

@@ -48,6 +48,8 @@ export interface KernelConfig {
 	};
 	/** Hold what programs do against the verifier's states (kernel/bpf/embed.ts); slow, for tests. */
 	state_embedding?: boolean;
+	/** Keep where the instructions of programs went (kernel/bpf/insn_map.ts). */
+	insn_maps?: boolean;
 	/** CONFIG_* of the kernel mirrored, as libbpf's kconfig externs see them (values as in /proc/config.gz). */
 	kconfig: ReadonlyMap<string, string>;
 }

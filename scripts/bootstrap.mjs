@@ -49,6 +49,11 @@ function packages() {
 if (Number(process.versions.node.split(".")[0]) < 20)
 	fail(`bpf-mirror needs Node.js 20 or later; this is ${process.versions.node}.`);
 packages();
+// a reader that has seen enough (`| head`) is no error
+process.stdout.on("error", (e) => {
+	if (/** @type {NodeJS.ErrnoException} */ (e).code !== "EPIPE") throw e;
+	process.exit();
+});
 const { register } = await import("tsx/esm/api");
 register();
 const entry = resolve(process.argv[2] ?? fail("usage: node scripts/bootstrap.mjs FILE.ts [ARG...]"));

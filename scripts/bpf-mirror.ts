@@ -12,8 +12,13 @@ if (["run", "dump"].includes(argv[0] ?? "") && clang) {
 	const source = argv.findIndex((a, i) => i > 0 && a.endsWith(".c"));
 	try {
 		if (source > 0) {
-			const arm64 = argv.some((a, i) => a === "--arch=arm64" || (a === "arm64" && argv[i - 1] === "--arch"));
-			argv[source] = await buildOne(clang, argv[source]!, arm64 ? "arm64" : "x86");
+			const at = argv.findIndex((a) => /^--arch(=|$)/.test(a));
+			const given = at < 0 ? "" : argv[at]!.includes("=") ? argv[at]!.slice(7) : (argv[at + 1] ?? "");
+			const c = argv[source]!;
+			argv[source] = await buildOne(clang, c, given === "arm64" ? "arm64" : "x86");
+			// side by side: each architecture's own object
+			if (argv[0] === "dump" && given !== "arm64" && !["xlated", "jited"].includes(argv[1]!))
+				argv.push("--arm64-object", await buildOne(clang, c, "arm64"));
 		}
 	} catch (e) {
 		process.stderr.write(`${(e as Error).message}\n`);

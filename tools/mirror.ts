@@ -2,6 +2,7 @@
 /** The one file that joins both halves: boots an emulated kernel and hands out the system calls of its tasks. */
 import type { Sys } from "../include/sys.ts";
 import { type BootOptions, boot } from "../kernel/boot.ts";
+import type { InsnMap } from "../kernel/bpf/insn_map.ts";
 import { InsnTrace, type StepSink } from "../kernel/bpf/trace_insns.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import { TaskSys } from "../kernel/sys.ts";
@@ -29,6 +30,8 @@ export interface Mirror {
 	traceLog(): string[];
 	/** Show every instruction that the programs loaded now run; call the answer to end it. */
 	traceInsns(sink: StepSink): () => void;
+	/** Where the instructions of a loaded program went, by its id; null unless booted with config.insn_maps. */
+	insnMap(id: number): InsnMap | null;
 	/** The symbol of a kernel address, or null. */
 	symbol(addr: bigint): string | null;
 	/** For tools that look into the kernel itself. */
@@ -74,6 +77,10 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 		traceInsns(sink: StepSink): () => void {
 			const trace = new InsnTrace(kernel, sink);
 			return () => trace.stop();
+		},
+		insnMap(id: number): InsnMap | null {
+			const prog = kernel.bpf.progs.get(id);
+			return prog ? (kernel.bpf.insn_maps?.of(prog) ?? null) : null;
 		},
 		symbol(addr: bigint): string | null {
 			const sym = kernel.symbols.lookup(addr);
@@ -123,4 +130,5 @@ export async function bootTestKernel(options: {
 }
 
 export type { BootOptions, ForeignKernel } from "../kernel/boot.ts";
+export type { FuncMap, InsnMap } from "../kernel/bpf/insn_map.ts";
 export type { Step, StepSink } from "../kernel/bpf/trace_insns.ts";

@@ -6,6 +6,7 @@ import type { bpf_struct_ops } from "./bpf_struct_ops.ts";
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_field, btf_record, btf_struct_meta, kmodule } from "./btf_types.ts";
 import type { StateEmbedding } from "./embed.ts";
+import type { InsnMaps } from "./insn_map.ts";
 import { __htab_map_lookup_elem } from "./hashtab.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
@@ -92,6 +93,7 @@ export class BpfState implements BpfSubsystem {
 	trampolines?: Map<bigint, bpf_trampoline>;
 	error_injection?: Set<string>;
 	embedding: StateEmbedding | null = null;
+	insn_maps: InsnMaps | null = null;
 	struct_ops?: bpf_struct_ops[];
 	/** bpf_testmod.c: st_ops: the registered struct bpf_testmod_st_ops, 0: none */
 	testmod_st_ops = 0;

@@ -3,6 +3,7 @@
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_struct_meta, kmodule } from "./btf_types.ts";
 import type { StateEmbedding } from "./embed.ts";
+import type { InsnMaps } from "./insn_map.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { ArchJit } from "./jit.ts";
@@ -36,6 +37,8 @@ export interface BpfSubsystem {
 	trampolines?: Map<bigint, bpf_trampoline>;
 	/** The state-embedding check, when it is on. */
 	readonly embedding?: StateEmbedding | null;
+	/** Where instructions went, when that is kept. */
+	readonly insn_maps?: InsnMaps | null;
 	/** ALLOW_ERROR_INJECTION functions beyond those of attach.ts, by symbol (modules' ones). */
 	error_injection?: Set<string>;
 }

@@ -892,6 +892,7 @@ export function bpf_check(
 
 	if (ret === 0) {
 		env.embedding?.finish(env);
+		kernel.bpf.insn_maps?.finish(env);
 		const aux = env.prog.aux;
 		aux.used_maps = env.used_maps.slice();
 		aux.used_btfs = env.used_btfs.slice();

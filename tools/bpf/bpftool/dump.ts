@@ -127,7 +127,7 @@ export function btf_dumper_type_only(btf: Btf | null, type_id: number): string {
 	return put(type_id) ? out : "";
 }
 
-interface Linfo {
+export interface Linfo {
 	readonly insn_off: number;
 	readonly file: string;
 	readonly line: string;
@@ -278,7 +278,7 @@ export class ProgDump {
 	}
 
 	/** What stands before each instruction, as both forms walk it. */
-	private *xlated(): Generator<{
+	*xlated(): Generator<{
 		i: number;
 		proto: string;
 		linfo: Linfo | null;
@@ -360,8 +360,10 @@ export class ProgDump {
 	}
 
 	/** jit_disasm.c: disasm_print_insn, of every function */
-	private *jited(cs: Capstone): Generator<{
+	*jited(cs: Capstone): Generator<{
 		name: string;
+		addr: bigint;
+		len: number;
 		proto: string;
 		insns: { pc: number; linfo: Linfo | null; op: string; args: string; bytes: Uint8Array }[];
 	}> {
@@ -393,6 +395,8 @@ export class ProgDump {
 					ksym === undefined
 						? "unknown"
 						: (this.syms.at.get(ksym) ?? `0x${ksym.toString(16).padStart(16, "0")}`),
+				addr: ksym ?? 0n,
+				len,
 				proto: this.funcs[f]?.proto ?? "",
 				insns,
 			};
