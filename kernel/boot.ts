@@ -17,8 +17,8 @@ import {
 } from "./bpf/btf.ts";
 import type { btf } from "./bpf/btf_types.ts";
 import { StateEmbedding } from "./bpf/embed.ts";
-import { InsnMaps } from "./bpf/insn_map.ts";
 import { register_helpers } from "./bpf/helpers.ts";
+import { InsnMaps } from "./bpf/insn_map.ts";
 import { verifier_ops_of } from "./bpf/prog_types.ts";
 import { InterpRunner } from "./bpf/run.ts";
 import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";

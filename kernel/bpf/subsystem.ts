@@ -3,9 +3,9 @@
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import type { btf, btf_struct_meta, kmodule } from "./btf_types.ts";
 import type { StateEmbedding } from "./embed.ts";
-import type { InsnMaps } from "./insn_map.ts";
 import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
+import type { InsnMaps } from "./insn_map.ts";
 import type { ArchJit } from "./jit.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 import type { bpf_trampoline } from "./trampoline.ts";
