@@ -20,6 +20,7 @@ export interface KernelLayout {
 	readonly percpu_unit: number;
 	readonly text_start: number;
 	readonly text_end: number;
+	/** where images of programs and trampolines go (x86: the module area; arm64: vmalloc near the text) */
 	readonly modules_start: number;
 	readonly modules_end: number;
 	/** first address past user space */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { GFP_KERNEL } from "../../mm/gfp.ts";
 import { MachineKmem } from "../../mm/kmem.ts";
 import { create_machine, type Machine } from "../../mm/machine.ts";
 import { PAGE_SIZE } from "../../virt/ram.ts";
@@ -56,6 +57,13 @@ describe("an arm64 machine", () => {
 		const g = code(call(args));
 		expect(m.run(0, g, [1, -1, 2 ** 40, 0xffffffffffffffffn, 5, 6])).toBe(0xffffffffffffffffn);
 		expect(seen).toEqual([1n, 0xffffffffffffffffn, 2n ** 40n, 0xffffffffffffffffn, 5n, 6n]);
+	});
+
+	it("has images in reach of bl from the text", () => {
+		const image = m.modules.__vmalloc(PAGE_SIZE, GFP_KERNEL, PROT_KERNEL_ROX);
+		const stub = m.text.define("near");
+		expect(image - stub).toBeGreaterThan(0);
+		expect(image - stub).toBeLessThan(128 << 20);
 	});
 
 	it("reports faults, and mends those an exception table has", () => {
