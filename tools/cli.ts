@@ -7,6 +7,7 @@ import { runCommand } from "./cmd_run.ts";
 import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
 import { veristatCommand } from "./cmd_veristat.ts";
+import { vmCommand } from "./cmd_vm.ts";
 
 /** Run a command line; returns the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -23,6 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(runCommand(done))
 		.command(dumpCommand(done))
 		.command(conformanceCommand(done))
+		.command(vmCommand(done))
 		.demandCommand(1, "Which command? See --help.")
 		.strict()
 		.recommendCommands()

@@ -174,7 +174,7 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					default: "mirror",
 					requiresArg: true,
 					describe:
-						"Kernel to run on: mirror, or host (the machine's own, as root; nothing is attached there)",
+						"Kernel to run on: mirror, host (the machine's own, as root; nothing is attached there), vm:x86_64 or vm:arm64 (a real 6.12 under QEMU)",
 				})
 				.option("arch", {
 					type: "string",

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { release } from "node:os";
 import type { TestKernel } from "../../selftests/bpf/test_env.ts";
 import { ATTACHES, HostKernel, HostSys } from "./host_sys.ts";
+import { openVm, vmTestKernel } from "./vm_kernel.ts";
 
 /** What a name of a kernel says. */
 export type KernelSpec =
@@ -22,7 +23,8 @@ export function parseKernel(text: string): KernelSpec | string {
 /** A real kernel for the selftests; throws an error of one line where it cannot be had. */
 export async function openTestKernel(spec: KernelSpec): Promise<TestKernel> {
 	if (spec.kind === "host") return openHostTestKernel();
-	throw new Error(`not ported: selftests on ${spec.kind === "vm" ? `vm:${spec.arch}` : spec.kind}`);
+	if (spec.kind === "vm") return vmTestKernel(await openVm({ arch: spec.arch }));
+	throw new Error("the emulated kernel is booted by tools/mirror.ts");
 }
 
 /** The machine's own kernel; throws SysRefused where bpf(2) is not permitted. */
