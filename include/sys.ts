@@ -91,6 +91,13 @@ export interface Sys {
 	store32(addr: number, v: number): void;
 	store64(addr: number, v: bigint): void;
 
+	/**
+	 * Call machine code of the process at an address, as the platform's C calls a function of up to six integers: its
+	 * result. It runs at user privilege through the process's page tables; throws UserFault when a fault kills it.
+	 * Absent where the kernel is reached through something that cannot do that.
+	 */
+	callNative?(addr: number, ...args: (number | bigint)[]): bigint;
+
 	/** Start a thread of this process; it has its own Sys. Resolves when the thread's function has returned. */
 	thread<T>(fn: (sys: Sys) => Promise<T>): Promise<T>;
 	/** Give other tasks a turn (sched_yield(2)). */

@@ -13,6 +13,7 @@ import { sys_perf_event_open } from "./events/core.ts";
 import { close_fd, fd_install, fdget, get_unused_fd_flags, O_CLOEXEC } from "./file.ts";
 import type { KernelImpl, Task } from "./kernel_impl.ts";
 import { NR, type SyscallName } from "./syscall_nr.ts";
+import { UserMode } from "./user_mode.ts";
 
 /** Virtual time that one system call takes. */
 const SYSCALL_NS = 250n;
@@ -25,6 +26,7 @@ export class TaskSys implements Sys {
 	readonly arch: "x86_64" | "arm64";
 	readonly pageSize = 4096;
 	readonly nrCpus: number;
+	private user_mode: UserMode | null = null;
 
 	constructor(kernel: KernelImpl, task: Task) {
 		this.kernel = kernel;
@@ -332,6 +334,22 @@ export class TaskSys implements Sys {
 		const b = new Uint8Array(8);
 		new DataView(b.buffer).setBigUint64(0, BigInt.asUintN(64, v), true);
 		this.store(addr, b);
+	}
+
+	callNative(addr: number, ...args: (number | bigint)[]): bigint {
+		const k = this.kernel;
+		if (!k.machine) throw new Error("not ported: machine code of user space without a CPU");
+		k.current = this.task;
+		this.user_mode ??= new UserMode(k.machine, this.task);
+		const got = this.user_mode.call(
+			addr,
+			args.map((a) => BigInt(a)),
+			(nr, a) => this.syscall(nr, ...a),
+		);
+		if (typeof got === "bigint") return got;
+		if (got.signal === "SIGSEGV" || got.signal === "SIGBUS")
+			throw new UserFault(got.addr, got.write, got.signal);
+		throw new Error(`${got.signal} at 0x${got.addr.toString(16)}`);
 	}
 
 	async thread<T>(fn: (sys: Sys) => Promise<T>): Promise<T> {

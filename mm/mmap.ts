@@ -110,6 +110,8 @@ export class MmStruct implements mm_struct {
 	fault_addr = 0;
 	/** pages mapped */
 	rss = 0;
+	/** counts what brings code into the address space: whoever runs it looks whether it is what it was */
+	exec_gen = 0;
 	private nofault = false;
 	private dead = false;
 
@@ -261,6 +263,7 @@ export class MmStruct implements mm_struct {
 	): number {
 		const err = this.do_munmap(addr, addr + len);
 		if (err) return err;
+		if (vm_flags & VM_EXEC) this.exec_gen++;
 		const vma: vm_area_struct = {
 			vm_start: addr,
 			vm_end: addr + len,
@@ -416,6 +419,7 @@ export class MmStruct implements mm_struct {
 
 	private change_protection(v: vm_area_struct): void {
 		const { table } = this;
+		if (v.vm_flags & VM_EXEC) this.exec_gen++;
 		const accessible = (v.vm_flags & VM_ACCESS_FLAGS) !== 0;
 		const shared = (v.vm_flags & VM_SHARED) !== 0;
 		for (

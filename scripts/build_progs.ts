@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Builds selftests/bpf/progs/*.c into .cache/progs, those that are older than their source. */
+/**
+ * Builds selftests/bpf/progs/*.c, and native/*.c for the processes that talk to them, into .cache/progs: those that
+ * are older than their source.
+ */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { cpus } from "node:os";
@@ -39,6 +42,16 @@ function flags(arch: string): string[] {
 	return ["-g", "-O2", "--target=bpf", "-mcpu=v3", `-I${inc}`, `-D__TARGET_ARCH_${arch}`];
 }
 
+/** Code of user space without a C library or data: its text alone can be put anywhere. */
+function nativeFlags(arch: string): string[] {
+	const inc = join(rootDir(), "selftests/bpf/include");
+	const target = arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+	return [
+		...["-O2", `--target=${target}`, "-ffreestanding", "-fno-stack-protector", "-mgeneral-regs-only"],
+		...["-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-fvisibility=hidden", `-I${inc}`],
+	].filter((f) => arch === "x86" || f !== "-fcf-protection=none");
+}
+
 /** Compile one C file as the selftests' programs are; the object's path. Throws with the compiler's words. */
 export async function buildOne(clang: Clang, from: string, arch: (typeof ARCHES)[number]): Promise<string> {
 	const out = join(cacheDir(), "run");
@@ -51,33 +64,29 @@ export async function buildOne(clang: Clang, from: string, arch: (typeof ARCHES)
 
 /** Build what is out of date; throws with the compiler's words where one does not build. */
 export async function buildProgs(clang: Clang): Promise<void> {
-	const src = join(rootDir(), "selftests/bpf/progs");
+	const sources = [
+		{ src: join(rootDir(), "selftests/bpf/progs"), ext: ".bpf.o", flags },
+		{ src: join(rootDir(), "selftests/bpf/native"), ext: ".native.o", flags: nativeFlags },
+	];
 	const inc = join(rootDir(), "selftests/bpf/include");
 	const headers = Math.max(...readdirSync(inc).map((f) => mtime(join(inc, f))));
-	const jobs: { from: string; to: string; arch: string }[] = [];
+	const jobs: { from: string; to: string; flags: string[] }[] = [];
 	for (const arch of ARCHES) {
 		const out = join(cacheDir(), "progs", arch);
 		mkdirSync(out, { recursive: true });
-		for (const f of readdirSync(src).filter((f) => f.endsWith(".c"))) {
-			const from = join(src, f);
-			const to = join(out, f.replace(/\.c$/, ".bpf.o"));
-			if (mtime(to) < Math.max(mtime(from), headers)) jobs.push({ from, to, arch });
-		}
+		for (const { src, ext, flags } of sources)
+			for (const f of readdirSync(src).filter((f) => f.endsWith(".c"))) {
+				const from = join(src, f);
+				const to = join(out, f.replace(/\.c$/, ext));
+				if (mtime(to) < Math.max(mtime(from), headers)) jobs.push({ from, to, flags: flags(arch) });
+			}
 	}
 	if (jobs.length === 0) return;
 	process.stderr.write(`progs: building ${jobs.length} objects with ${clang.path}\n`);
 	const failures: string[] = [];
 	const worker = async () => {
 		for (let job = jobs.pop(); job; job = jobs.pop()) {
-			const err = await compile(clang, [
-				"-Wall",
-				"-Werror",
-				...flags(job.arch),
-				"-c",
-				job.from,
-				"-o",
-				job.to,
-			]);
+			const err = await compile(clang, ["-Wall", "-Werror", ...job.flags, "-c", job.from, "-o", job.to]);
 			if (err !== null) failures.push(`${job.from}: ${err}`);
 		}
 	};

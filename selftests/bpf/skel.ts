@@ -34,10 +34,10 @@ interface Global {
 	readonly size: number;
 }
 
-/** Bytes of a built object. */
-export function readProg(name: string, arch: "x86_64" | "arm64"): Uint8Array {
+/** Bytes of a built object: of progs/, or with ext `.native.o` of native/. */
+export function readProg(name: string, arch: "x86_64" | "arm64", ext = ".bpf.o"): Uint8Array {
 	const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-	const path = join(root, ".cache/progs", arch === "arm64" ? "arm64" : "x86", `${name}.bpf.o`);
+	const path = join(root, ".cache/progs", arch === "arm64" ? "arm64" : "x86", `${name}${ext}`);
 	if (!existsSync(path)) throw new Error(`${path} is not built: npm run setup`);
 	return readFileSync(path);
 }

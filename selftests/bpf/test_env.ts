@@ -284,3 +284,10 @@ export interface ProgTest {
 	readonly needs?: string;
 	run(t: TestEnv): Promise<void> | void;
 }
+
+/** What a test that is an example too does next, for people: in its output, and shown by `bpf-mirror arena`. */
+export function say(t: TestEnv, text: string): void {
+	t.printf(`${SAY}${text}\n`);
+}
+/** How such a line begins. */
+export const SAY = "# ";

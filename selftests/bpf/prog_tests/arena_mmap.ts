@@ -31,6 +31,7 @@ import {
 	bpf_map_get_info_by_fd,
 	Libbpf,
 } from "../../../tools/lib/bpf/libbpf.ts";
+import { type Area, areaAt } from "../smaps.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
 const PROT_READ = 1;
@@ -82,29 +83,9 @@ class Raw {
 			throw e;
 		}
 	}
-	/** What smaps says of the area at an address: its end, rights, pages and flags; null when there is none. */
-	area(addr: number): { end: number; rights: string; pages: number; flags: string[] } | null {
-		const text = this.sys.readFile("/proc/self/smaps");
-		if (typeof text === "number") return null;
-		const lines = new TextDecoder().decode(text).split("\n");
-		const at = lines.findIndex((l) => Number.parseInt(l, 16) === addr && /^[0-9a-f]+-[0-9a-f]+ /.test(l));
-		if (at < 0) return null;
-		const [range, rights] = lines[at]!.split(" ");
-		const field = (name: string): string =>
-			lines
-				.slice(at)
-				.find((l) => l.startsWith(name))!
-				.slice(name.length);
-		return {
-			end: Number.parseInt(range!.split("-")[1]!, 16),
-			rights: rights!,
-			pages: (Number.parseInt(field("Rss:"), 10) * 1024) / PAGE,
-			// a bit of the kernel's configuration, set on all areas alike
-			flags: field("VmFlags:")
-				.trim()
-				.split(" ")
-				.filter((f) => f !== "sd"),
-		};
+	/** What smaps says of the area at an address. */
+	area(addr: number): Area | null {
+		return areaAt(this.sys, addr);
 	}
 }
 

@@ -6,6 +6,7 @@ import { arenaHtab } from "./arena_htab.ts";
 import { arenaList } from "./arena_list.ts";
 import { arenaMmap } from "./arena_mmap.ts";
 import { arenaPages } from "./arena_pages.ts";
+import { arenaWalk } from "./arena_walk.ts";
 import { atomics } from "./atomics.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
 import { cryptoSanity } from "./crypto_sanity.ts";
@@ -41,6 +42,7 @@ export const progTests: readonly ProgTest[] = [
 	arenaList,
 	arenaMmap,
 	arenaPages,
+	arenaWalk,
 	atomics,
 	bpfLoop,
 	cryptoSanity,
