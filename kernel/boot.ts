@@ -25,6 +25,7 @@ import { btf_register_struct_ops } from "./bpf/struct_ops_tables.ts";
 import { register_testmod } from "./bpf/testmod_bodies.ts";
 import { boot_vmlinux_btf, builtin_module_btf } from "./bpf/vmlinux_btf.ts";
 import { bpf_testmod_init } from "./bpf_testmod.ts";
+import { PERF_TYPE_KPROBE } from "./events/sw_pmus.ts";
 import { default_kconfig } from "./kconfig.ts";
 import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
@@ -252,6 +253,16 @@ function pseudo_files(kernel: KernelImpl, get_vmlinux: () => btf | number): void
 	files.set("/proc/sys/net/core/bpf_jit_enable", () => text(`${kernel.config.bpf_jit_enable ? 1 : 0}\n`));
 	files.set("/proc/version_signature", () => text("6.12.95\n"));
 	files.set("/proc/sys/kernel/osrelease", () => text("6.12.95\n"));
+	files.set("/sys/kernel/tracing/available_filter_functions_addrs", () =>
+		text(
+			kernel.ftrace
+				.names()
+				.map((name) => `${kernel.kprobes.entry_addr(name).toString(16)} ${name}\n`)
+				.join(""),
+		),
+	);
+	files.set("/sys/bus/event_source/devices/kprobe/type", () => text(`${PERF_TYPE_KPROBE}\n`));
+	files.set("/sys/bus/event_source/devices/kprobe/format/retprobe", () => text("config:0\n"));
 	files.set("/sys/kernel/tracing/trace_pipe", () => {
 		const out = kernel.trace_log.join("");
 		kernel.trace_log.length = 0;
@@ -262,6 +273,8 @@ function pseudo_files(kernel: KernelImpl, get_vmlinux: () => btf | number): void
 function kallsyms(kernel: KernelImpl): string {
 	const hex = (a: bigint): string => a.toString(16).padStart(16, "0");
 	let out = "";
+	// functions get their addresses when something asks for them: what can be called is there all the same
+	kernel.ftrace.names();
 	if (kernel.symbols instanceof KernelSymbols || kernel.symbols instanceof MachineSymbols)
 		for (const e of kernel.symbols.entries()) out += `${hex(e.addr)} ${e.text ? "T" : "D"} ${e.name}\n`;
 	for (const prog of kernel.bpf.ksyms) out += `${hex(prog.aux.ksym.start)} t ${prog.aux.ksym.name}\t[bpf]\n`;

@@ -11,9 +11,11 @@ import type { Machine } from "../mm/machine.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
 import type { bpf_prog } from "./bpf/bpf_types.ts";
 import { koffsetof, ksizeof } from "./bpf/layout.ts";
+import { Perf } from "./events/perf.ts";
 import { close_files, files_struct, open_stdio } from "./file.ts";
 import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
 import type { Kmem, mm_struct } from "./kmem.ts";
+import { Kprobes } from "./kprobes.ts";
 import { Random } from "./random.ts";
 import { Rcu } from "./rcu.ts";
 import { KernelDeadlock } from "./spinlock.ts";
@@ -21,6 +23,7 @@ import type { task_struct } from "./task.ts";
 import { task_image_free } from "./task_image.ts";
 import { VirtualTime } from "./time.ts";
 import { Ftrace } from "./trace/ftrace.ts";
+import { TraceEvents } from "./trace/trace_events.ts";
 import type { RawTracepoints } from "./trace/tracepoint.ts";
 
 /** A task: struct task_struct with what the emulated system calls need. */
@@ -34,6 +37,8 @@ export class Task implements task_struct {
 	readonly permitted: Set<number>;
 	/** A wait that is under way ends with -EINTR. */
 	exiting = false;
+	/** It waits in a system call; another task, or none, has its CPU. */
+	asleep = false;
 	uid = 0;
 	gid = 0;
 	cpu = 0;
@@ -96,6 +101,14 @@ export class KernelImpl implements Kernel {
 	machine: Machine | null = null;
 	/** Functions that may be traced at their entry. */
 	readonly ftrace: Ftrace;
+	/** Probes at functions' entries and returns. */
+	readonly kprobes: Kprobes;
+	readonly trace_events: TraceEvents;
+	readonly perf: Perf;
+	/** The timer that runs now woke the CPU from idling. */
+	idle_task = false;
+	/** struct bpf_session_run_ctx of the kprobe session program that runs */
+	session: { readonly is_return: boolean; readonly data: number } = { is_return: false, data: 0 };
 	/** bpf_get_attach_cookie() of the program that runs, and of those it interrupted */
 	bpf_cookie = 0n;
 	readonly cookies: bigint[] = [];
@@ -144,6 +157,9 @@ export class KernelImpl implements Kernel {
 		this.rcu.enter = (func) => this.guarded("rcu callback", func);
 		this.rcu_tasks_trace.enter = this.rcu.enter;
 		this.ftrace = new Ftrace(this);
+		this.kprobes = new Kprobes(this);
+		this.trace_events = new TraceEvents(this);
+		this.perf = new Perf(this);
 		this.task = this.new_task();
 	}
 
@@ -154,8 +170,10 @@ export class KernelImpl implements Kernel {
 		return this.task;
 	}
 	set current(t: task_struct) {
+		const same = this.task === t;
 		this.task = t as Task;
 		this.cpu = this.task.cpu;
+		if (!same) this.perf.task_switch();
 	}
 	ktime_get_ns(): bigint {
 		return this.time.now;
@@ -210,6 +228,7 @@ export class KernelImpl implements Kernel {
 			close_files(t.files);
 			t.mm.exit();
 		}
+		this.perf.exit_task(t);
 		task_image_free(this, t);
 		this.tasks.delete(t.pid);
 		this.current = before === t ? t : before;
@@ -297,7 +316,12 @@ export class KernelImpl implements Kernel {
 			return;
 		}
 		this.idle_rounds = 0;
-		this.time.jump();
+		this.idle_task = true;
+		try {
+			this.time.jump();
+		} finally {
+			this.idle_task = false;
+		}
 		if (this.time.pending > 0) this.kick();
 	}
 

@@ -16,6 +16,7 @@ import { type file, fput } from "./file.ts";
 import type { KernelConfig, SymbolTable } from "./kernel.ts";
 import type { KernelImpl, ProgRunner } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
+import type { Kprobes } from "./kprobes.ts";
 import type { SymbolKind } from "./symbols.ts";
 import { task_image } from "./task_image.ts";
 import type { Ftrace } from "./trace/ftrace.ts";
@@ -28,6 +29,7 @@ export class MachineSymbols implements SymbolTable {
 	bodies: BodyCaller | null = null;
 	/** Calls that kernel code makes by a function's entry. */
 	ftrace: Ftrace | null = null;
+	kprobes: Kprobes | null = null;
 	constructor(machine: Machine) {
 		this.machine = machine;
 	}
@@ -46,6 +48,11 @@ export class MachineSymbols implements SymbolTable {
 		return this.machine.text.lookup(addr);
 	}
 	private call(name: string, cpu: Cpu): bigint {
+		if (this.kprobes?.any && this.kprobes.has(name))
+			return this.kprobes.call(name, cpu, () => this.body(name, cpu));
+		return this.body(name, cpu);
+	}
+	private body(name: string, cpu: Cpu): bigint {
 		const r = this.ftrace?.entered(name, cpu);
 		if (r !== undefined) return r;
 		return this.bodies!.call(name, cpu.arg(0), cpu.arg(1), cpu.arg(2), cpu.arg(3), cpu.arg(4));
@@ -161,6 +168,7 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 			kernel.machine = machine;
 			symbols.bodies = new BodyCaller(kernel);
 			symbols.ftrace = kernel.ftrace;
+			symbols.kprobes = kernel.kprobes;
 			kernel.runner = new MachineRunner(kernel, machine);
 			if (!config.bpf_jit_enable) return;
 			const facts = {

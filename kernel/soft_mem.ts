@@ -610,6 +610,12 @@ class SoftMm implements mm_struct {
 		};
 		if (!v || !(v.vm_flags & (write ? VM_WRITE : VM_READ | VM_WRITE | VM_EXEC))) return bad("SIGSEGV");
 		if (pte && (!write || pte.write)) return pte.pfn;
+		const mkwrite = v.vm_ops?.page_mkwrite;
+		if (write && mkwrite && !mkwrite(v, vpn * PAGE_SIZE)) return bad("SIGBUS");
+		if (pte && mkwrite) {
+			pte.write = true;
+			return pte.pfn;
+		}
 		let pfn: number;
 		if (v.vm_ops?.fault) {
 			pfn = v.vm_ops.fault(v, vpn * PAGE_SIZE, write);
@@ -619,7 +625,7 @@ class SoftMm implements mm_struct {
 			pfn = this.mem.alloc_page();
 			if (pfn < 0) return bad("SIGBUS");
 		}
-		this.ptes.set(vpn, { pfn, write: (v.vm_flags & VM_WRITE) !== 0 });
+		this.ptes.set(vpn, { pfn, write: (v.vm_flags & VM_WRITE) !== 0 && (write || !mkwrite) });
 		return pfn;
 	}
 	private range(addr: number, len: number): boolean {

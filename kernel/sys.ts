@@ -7,6 +7,10 @@
 import { proc_task_mmu } from "../fs/proc/task_mmu.ts";
 import { type EpollEvent, type Sys, UserFault } from "../include/sys.ts";
 import { EBADF, EINVAL, ENOENT, ENOSYS, ENOTTY, EPERM, ESRCH } from "../include/uapi/asm-generic/errno.ts";
+import {
+	PERF_COUNT_SW_CONTEXT_SWITCHES,
+	PERF_COUNT_SW_CPU_MIGRATIONS,
+} from "../include/uapi/linux/perf_event.ts";
 import { sys_bpf } from "./bpf/syscall.ts";
 import { do_epoll_create, do_epoll_ctl, do_epoll_wait } from "./eventpoll.ts";
 import { sys_perf_event_open } from "./events/core.ts";
@@ -18,6 +22,8 @@ import { UserMode } from "./user_mode.ts";
 /** Virtual time that one system call takes. */
 const SYSCALL_NS = 250n;
 const RLIM_NLIMITS = 16;
+
+const u64 = (v: number): bigint => BigInt.asUintN(64, BigInt(Math.trunc(v)));
 
 /** One task's system calls. */
 export class TaskSys implements Sys {
@@ -41,17 +47,31 @@ export class TaskSys implements Sys {
 		k.current = this.task;
 		k.time.advance(SYSCALL_NS);
 		const nr = NR[this.arch][name];
-		const traced = k.tracepoints.enabled("sys_enter") || k.tracepoints.enabled("sys_exit");
-		const regs = traced ? k.pt_regs(nr, args) : 0;
-		if (traced) k.tracepoints.fire("sys_enter", [BigInt.asUintN(64, BigInt(regs)), BigInt(nr)]);
-		const ret = k.ftrace.traced.size > 0 ? this.call_entry(name, nr, args, body) : body();
-		if (traced) {
-			k.current = this.task;
-			k.tracepoints.fire("sys_exit", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(ret))]);
-			k.pt_regs_free(regs);
-		}
+		const regs = this.trace_enter(nr, args);
+		const ret = k.ftrace.any ? this.call_entry(name, nr, args, body) : body();
+		this.trace_exit(nr, regs, ret);
 		k.syscall_exit();
 		return ret;
+	}
+
+	/** Tracepoints at the beginning of a system call: its struct pt_regs, if somebody wants it (else 0). */
+	private trace_enter(nr: number, args: readonly number[], want_regs = false): number {
+		const k = this.kernel;
+		const regs = want_regs || k.tracepoints.syscalls ? k.pt_regs(nr, args) : 0;
+		if (k.tracepoints.syscalls) k.tracepoints.fire("sys_enter", [u64(regs), u64(nr)]);
+		if (k.trace_events.enabled) k.trace_events.syscall_enter(nr, args);
+		return regs;
+	}
+
+	/** … and at its end. */
+	private trace_exit(nr: number, regs: number, ret: number): void {
+		const k = this.kernel;
+		if (regs || k.trace_events.enabled) {
+			k.current = this.task;
+			if (regs && k.tracepoints.syscalls) k.tracepoints.fire("sys_exit", [u64(regs), u64(ret)]);
+			if (k.trace_events.enabled) k.trace_events.syscall_exit(nr, ret);
+		}
+		if (regs) k.pt_regs_free(regs);
 	}
 
 	/** The same for a call in which the task sleeps. */
@@ -65,30 +85,40 @@ export class TaskSys implements Sys {
 		k.time.advance(SYSCALL_NS);
 		const nr = NR[this.arch][name];
 		const func = k.ftrace.syscall_symbol(name);
-		const { tracepoints } = k;
-		const traced =
-			k.ftrace.traced.has(func) || tracepoints.enabled("sys_enter") || tracepoints.enabled("sys_exit");
-		const regs = traced ? k.pt_regs(nr, args) : 0;
-		const u64 = (v: number): bigint => BigInt.asUintN(64, BigInt(v));
-		if (traced) tracepoints.fire("sys_enter", [u64(regs), BigInt(nr)]);
+		const regs = this.trace_enter(nr, args, k.ftrace.is_entered(func));
 		const ret = await k.ftrace.call_sleeping(func, [regs], async () => {
 			k.syscall_exit();
 			return await body();
 		});
 		k.current = this.task;
-		if (traced) {
-			tracepoints.fire("sys_exit", [u64(regs), u64(ret)]);
-			k.pt_regs_free(regs);
-		}
+		this.trace_exit(nr, regs, ret);
 		k.syscall_exit();
 		return ret;
+	}
+
+	/** The task sleeps until `done`: another has its CPU (schedule()). */
+	private async asleep<T>(done: Promise<T>): Promise<T> {
+		const k = this.kernel;
+		const { task } = this;
+		k.perf.sw_event(PERF_COUNT_SW_CONTEXT_SWITCHES, 1n);
+		k.trace_events.fire_sched_switch(task, null);
+		task.asleep = true;
+		k.perf.task_switch();
+		try {
+			return await done;
+		} finally {
+			task.asleep = false;
+			k.current = task;
+			k.perf.task_switch();
+			k.trace_events.fire_sched_switch(null, task);
+		}
 	}
 
 	/** Through the entry of the call's own function, while something is attached there. */
 	private call_entry(name: SyscallName, nr: number, args: readonly number[], body: () => number): number {
 		const k = this.kernel;
 		const func = k.ftrace.syscall_symbol(name);
-		if (!k.ftrace.traced.has(func)) return body();
+		if (!k.ftrace.is_entered(func)) return body();
 		const regs = k.pt_regs(nr, args);
 		const ret = k.ftrace.call(func, [regs], body);
 		k.pt_regs_free(regs);
@@ -140,7 +170,7 @@ export class TaskSys implements Sys {
 		const name = this.arch === "arm64" ? "epoll_pwait" : "epoll_wait";
 		let got: EpollEvent[] | number = 0;
 		await this.enter_sleeping(name, [epfd, 0, maxEvents, timeout], async () => {
-			got = await do_epoll_wait(this.kernel, epfd, maxEvents, timeout);
+			got = await this.asleep(do_epoll_wait(this.kernel, epfd, maxEvents, timeout));
 			return typeof got === "number" ? got : got.length;
 		});
 		return got;
@@ -211,6 +241,11 @@ export class TaskSys implements Sys {
 	/** Calls that tests make for their tracepoints or their plain answer. */
 	private plain(name: SyscallName, args: readonly number[]): number {
 		switch (name) {
+			case "read": {
+				const f = fdget(this.kernel, args[0] ?? -1);
+				if (!f) return -EBADF;
+				return f.f_op.read?.(f, args[1] ?? 0, args[2] ?? 0) ?? -EINVAL;
+			}
 			case "prctl":
 				// no option is ported; 0 is none of the kernel's
 				return args[0] ? -ENOSYS : -EINVAL;
@@ -237,20 +272,14 @@ export class TaskSys implements Sys {
 	private enter_raw(nr: number, args: readonly number[]): number {
 		const k = this.kernel;
 		k.current = this.task;
-		const traced = k.tracepoints.enabled("sys_enter") || k.tracepoints.enabled("sys_exit");
-		const regs = traced ? k.pt_regs(nr, args) : 0;
-		if (traced) {
-			k.tracepoints.fire("sys_enter", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(nr))]);
-			k.tracepoints.fire("sys_exit", [BigInt.asUintN(64, BigInt(regs)), BigInt.asUintN(64, BigInt(-ENOSYS))]);
-			k.pt_regs_free(regs);
-		}
+		this.trace_exit(nr, this.trace_enter(nr, args), -ENOSYS);
 		k.syscall_exit();
 		return -ENOSYS;
 	}
 	async nanosleep(ns: number): Promise<number> {
 		if (ns < 0) return -EINVAL;
 		return this.enter_sleeping("nanosleep", [0, 0], async () => {
-			await this.kernel.sleep_until(this.kernel.time.now + BigInt(Math.floor(ns))).done;
+			await this.asleep(this.kernel.sleep_until(this.kernel.time.now + BigInt(Math.floor(ns))).done);
 			return 0;
 		});
 	}
@@ -262,8 +291,13 @@ export class TaskSys implements Sys {
 	setCpu(cpu: number): number {
 		return this.enter("sched_setaffinity", [0, 8, 0], () => {
 			if (cpu < 0 || cpu >= this.nrCpus) return -EINVAL;
-			this.task.cpu = cpu;
-			this.kernel.cpu = cpu;
+			const { perf } = this.kernel;
+			if (cpu !== this.task.cpu) {
+				this.task.cpu = cpu;
+				this.kernel.cpu = cpu;
+				perf.task_switch();
+				perf.sw_event(PERF_COUNT_SW_CPU_MIGRATIONS, 1n);
+			}
 			return 0;
 		});
 	}
@@ -299,8 +333,10 @@ export class TaskSys implements Sys {
 			const text = `pos:\t0\nflags:\t0${(file.f_flags | O_CLOEXEC).toString(8)}\nmnt_id:\t15\nino:\t1\n`;
 			return new TextEncoder().encode(text + (file.f_op.show_fdinfo?.(file) ?? ""));
 		}
-		const areas = proc_task_mmu(this.task, path);
-		return areas === null ? -ENOENT : new TextEncoder().encode(areas);
+		const event = /^\/sys\/kernel\/(?:debug\/)?tracing\/events\/([^/]+)\/([^/]+)\/(\w+)$/.exec(path);
+		const text = event && this.kernel.trace_events.file(event[1]!, event[2]!, event[3]!);
+		const found = text || proc_task_mmu(this.task, path);
+		return found === null ? -ENOENT : new TextEncoder().encode(found);
 	}
 
 	// ---- loads and stores in user mode

@@ -2,6 +2,7 @@
 /** System call numbers (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h). */
 
 const x86_64 = {
+	read: 0,
 	mmap: 9,
 	mprotect: 10,
 	munmap: 11,
@@ -39,6 +40,7 @@ export type SyscallName = keyof typeof x86_64;
 export const NR: Readonly<Record<"x86_64" | "arm64", Readonly<Record<SyscallName, number>>>> = {
 	x86_64,
 	arm64: {
+		read: 63,
 		mmap: 222,
 		mprotect: 226,
 		munmap: 215,
@@ -69,4 +71,38 @@ export const NR: Readonly<Record<"x86_64" | "arm64", Readonly<Record<SyscallName
 		perf_event_open: 241,
 		bpf: 280,
 	},
+};
+
+/** Arguments of each call (SYSCALL_DEFINEn). */
+export const SYSCALL_ARGS: Readonly<Record<SyscallName, number>> = {
+	read: 3,
+	mmap: 6,
+	mprotect: 3,
+	munmap: 2,
+	ioctl: 3,
+	sched_yield: 0,
+	mremap: 5,
+	dup: 1,
+	nanosleep: 2,
+	getpid: 0,
+	close: 1,
+	getuid: 0,
+	getgid: 0,
+	geteuid: 0,
+	getegid: 0,
+	getppid: 0,
+	getpgrp: 0,
+	getpgid: 1,
+	capset: 2,
+	setdomainname: 2,
+	prctl: 5,
+	gettid: 0,
+	sched_setaffinity: 3,
+	epoll_wait: 4,
+	epoll_ctl: 4,
+	epoll_pwait: 6,
+	epoll_create1: 1,
+	perf_event_open: 5,
+	prlimit64: 4,
+	bpf: 3,
 };

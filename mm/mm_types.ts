@@ -87,6 +87,8 @@ export interface vm_operations_struct {
 	mremap?(vma: vm_area_struct): number;
 	/** The page for an address: its pfn with a reference for the caller, or VM_FAULT_*. */
 	fault?(vma: vm_area_struct, addr: number, write: boolean): number;
+	/** The first write to a page of a shared mapping, which faults in read-only where this is given: false refuses it. */
+	page_mkwrite?(vma: vm_area_struct, addr: number): boolean;
 }
 
 export interface vm_area_struct {

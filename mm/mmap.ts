@@ -430,7 +430,7 @@ export class MmStruct implements mm_struct {
 			if (accessible) {
 				const pa = table.walk_pa(va);
 				// a private page that others share stays read-only: the write fault copies it
-				const own = shared || this.pages.page_count(pa / PAGE_SIZE) === 1;
+				const own = shared ? !v.vm_ops?.page_mkwrite : this.pages.page_count(pa / PAGE_SIZE) === 1;
 				table.protect(va, page_prot(v.vm_flags, own));
 			} else table.protect(va, { user: false, write: false, exec: false });
 		}
@@ -640,10 +640,11 @@ export class MmStruct implements mm_struct {
 			const writable = (table.walk_flags & WALK_WRITE) !== 0;
 			if (!write || writable) {
 				// another CPU or an mprotect() was quicker
-				table.protect(page, page_prot(v.vm_flags, writable || shared));
+				table.protect(page, page_prot(v.vm_flags, writable || (shared && !v.vm_ops?.page_mkwrite)));
 				return true;
 			}
 			if (shared) {
+				if (v.vm_ops?.page_mkwrite && !v.vm_ops.page_mkwrite(v, page)) return bad("SIGBUS");
 				table.protect(page, page_prot(v.vm_flags, true));
 				return true;
 			}
@@ -672,7 +673,9 @@ export class MmStruct implements mm_struct {
 			pfn = pages.alloc_page(GFP_USER | __GFP_ZERO);
 			if (pfn < 0) return bad("SIGBUS");
 		}
-		if (table.map(page, pfn * PAGE_SIZE, page_prot(v.vm_flags, shared || own))) {
+		if (shared && v.vm_ops?.page_mkwrite && !(write && v.vm_ops.page_mkwrite(v, page))) own = false;
+		else own ||= shared;
+		if (table.map(page, pfn * PAGE_SIZE, page_prot(v.vm_flags, own))) {
 			pages.put_page(pfn);
 			return bad("SIGBUS");
 		}

@@ -18,7 +18,7 @@ const bpf = (...names: string[]): string[] => names.map((n) => `kernel/bpf/${n}.
 
 export const kernelFiles: readonly KernelFile[] = [
 	whole("kernel/bpf/arena.c", ...bpf("arena")),
-	partly("kernel/bpf/arraymap.c", "perf event and cgroup elements", ...bpf("arraymap")),
+	partly("kernel/bpf/arraymap.c", "cgroup elements", ...bpf("arraymap")),
 	whole("kernel/bpf/bloom_filter.c", ...bpf("bloom_filter")),
 	partly("kernel/bpf/bpf_cgrp_storage.c", "cgroups that user space could name", ...bpf("bpf_local_storage")),
 	partly(
@@ -117,7 +117,7 @@ export const kernelFiles: readonly KernelFile[] = [
 	partly(
 		"kernel/bpf/syscall.c",
 		"the commands and attachments that the list below names",
-		...bpf("syscall", "map_create", "map_syscall", "prog_load", "link", "obj_info"),
+		...bpf("syscall", "map_create", "map_syscall", "prog_load", "link", "bpf_link", "obj_info"),
 	),
 	whole("kernel/bpf/sysfs_btf.c", ...bpf("vmlinux_btf")),
 	partly(
@@ -141,7 +141,37 @@ export const kernelFiles: readonly KernelFile[] = [
 		...bpf("func_call", "helper_call", "kfunc", "kfunc_args", "cfg", "check_btf", "subprogs", "resolve"),
 		...bpf("attach", "patch", "fixups", "misc_fixups", "jit_subprogs"),
 	),
-	partly("kernel/trace/bpf_trace.c", "attaching to probes and perf events", "kernel/trace/bpf_trace.ts"),
+	partly(
+		"kernel/trace/bpf_trace.c",
+		"uprobe_multi, stack traces, branch records",
+		"kernel/trace/bpf_trace.ts",
+		"kernel/trace/bpf_trace_bodies.ts",
+		"kernel/trace/bpf_kprobe_multi.ts",
+	),
+	partly(
+		"kernel/trace/trace_kprobe.c",
+		"probes made through tracefs, fetching of arguments",
+		"kernel/trace/trace_kprobe.ts",
+	),
+	partly(
+		"kernel/trace/trace_event_perf.c",
+		"events besides system calls' and sched_switch",
+		"kernel/trace/trace_events.ts",
+	),
+	partly(
+		"kernel/kprobes.c",
+		"probes within functions: those at entry and return fire, no instruction is replaced",
+		"kernel/kprobes.ts",
+	),
+	partly(
+		"kernel/events/core.c",
+		"hardware, breakpoints, inheritance, call chains, filters, AUX areas",
+		"kernel/events/core.ts",
+		"kernel/events/perf.ts",
+		"kernel/events/perf_event.ts",
+		"kernel/events/sw_pmus.ts",
+	),
+	partly("kernel/events/ring_buffer.c", "AUX areas", "kernel/events/ring_buffer.ts"),
 	partly(
 		"net/core/filter.c",
 		"the bodies that the list below names",

@@ -92,6 +92,7 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 			kernel.settle();
 			net_release(kernel);
 			task_images_release(kernel);
+			kernel.trace_events.release();
 			kernel.settle();
 			const now = count();
 			const out = Object.entries(now)

@@ -55,7 +55,9 @@ import {
 } from "../../include/uapi/linux/bpf_common.ts";
 import { BTF_KIND_DATASEC, BTF_KIND_INT } from "../../include/uapi/linux/btf.ts";
 import type { Ref } from "../../lib/err.ts";
-import { fget, type file, fput } from "../file.ts";
+import { perf_event_get, perf_get_event } from "../events/core.ts";
+import type { perf_event } from "../events/perf_event.ts";
+import { type file, fput } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
 import type { vm_area_struct } from "../kmem.ts";
@@ -738,12 +740,8 @@ export const prog_array_map_ops: map_ops = {
 
 /** kernel/bpf/arraymap.c: perf_event_fd_array_get_ptr. The guest's bpf_event_entry is an opaque object. */
 function perf_event_fd_array_get_ptr(map: bpf_map, map_file: file, fd: number): number {
-	const perf_file = fget(map.kernel, fd);
-	if (!perf_file) return -EBADF;
-	if (perf_file.f_op.name !== "perf_event") {
-		fput(perf_file);
-		return -EBADF;
-	}
+	const perf_file = perf_event_get(map.kernel, fd);
+	if (typeof perf_file === "number") return perf_file;
 	const ee = kmem_of(map).kzalloc(32);
 	if (!ee) {
 		fput(perf_file);
@@ -751,6 +749,12 @@ function perf_event_fd_array_get_ptr(map: bpf_map, map_file: file, fd: number): 
 	}
 	arr(map).entries.set(ee, { perf_file, map_file });
 	return ee;
+}
+
+/** The event in an element of a perf event array; null when it is empty. */
+export function perf_event_of_map(map: bpf_map, index: number): perf_event | null {
+	const ee = arr(map).entries.get(kmem_of(map).rptr(arr(map).value + 8 * index));
+	return ee ? perf_get_event(ee.perf_file) : null;
 }
 
 function perf_event_fd_array_put_ptr(map: bpf_map, ptr: number, _need_defer: boolean): void {

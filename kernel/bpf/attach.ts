@@ -125,7 +125,7 @@ const ERROR_INJECTION: ReadonlySet<string> = new Set([
 ]);
 
 /** lib/error-inject.c: within_error_injection_list, by name: every system call is in it. */
-function within_error_injection_list(kernel: Kernel, func_name: string): boolean {
+export function within_error_injection_list(kernel: Kernel, func_name: string): boolean {
 	if (ERROR_INJECTION.has(func_name)) return true;
 	if (kernel.bpf.error_injection?.has(func_name)) return true;
 	return /^__(x64|ia32|ia32_compat|x64_compat|arm64|arm64_compat)_(compat_)?sys_/.test(func_name);

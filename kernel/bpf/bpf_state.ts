@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The state of kernel/bpf of one kernel: ids, tables, and what the kernel's files keep in statics. */
 import type { Kernel } from "../kernel.ts";
+import type { bpf_link } from "./bpf_link.ts";
 import { LocalStorages } from "./bpf_local_storage.ts";
 import type { bpf_struct_ops } from "./bpf_struct_ops.ts";
 import type { bpf_map, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
@@ -11,7 +12,6 @@ import type { VerifierHeap } from "./heap.ts";
 import type { HelperBody } from "./helper_types.ts";
 import type { InsnMaps } from "./insn_map.ts";
 import type { ArchJit } from "./jit.ts";
-import type { bpf_link } from "./link.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 import type { bpf_ringbuf } from "./ringbuf.ts";
 import type { BpfSubsystem } from "./subsystem.ts";

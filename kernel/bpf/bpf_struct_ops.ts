@@ -14,6 +14,7 @@ import { EEXIST, EINVAL, ENOENT, ENOTSUPP, EOPNOTSUPP } from "../../include/uapi
 import { BTF_KIND_FUNC, BTF_KIND_STRUCT } from "../../include/uapi/linux/btf.ts";
 import { IS_ERR, type Ref } from "../../lib/err.ts";
 import type { Kernel } from "../kernel.ts";
+import type { bpf_link } from "./bpf_link.ts";
 import type { bpf_ctx_arg_aux, bpf_prog, bpf_verifier_ops } from "./bpf_types.ts";
 import { btf_param_match_suffix } from "./btf_access.ts";
 import { btf_ctx_arg_offset } from "./btf_ctx.ts";
@@ -34,7 +35,6 @@ import {
 	btf_type_vlen,
 } from "./btf_obj.ts";
 import type { btf, btf_func_model, btf_member, btf_type, kmodule } from "./btf_types.ts";
-import type { bpf_link } from "./link.ts";
 import type { bpf_verifier_log } from "./verifier_types.ts";
 
 const VALUE_PREFIX = "bpf_struct_ops_";

@@ -34,6 +34,15 @@ import type { Kernel } from "../kernel.ts";
 import { impl, type KernelImpl } from "../kernel_impl.ts";
 import { wait_queue_head } from "../wait.ts";
 import {
+	bpf_link,
+	bpf_link_cleanup,
+	type bpf_link_ops,
+	bpf_link_prime,
+	bpf_link_put,
+	bpf_link_settle,
+	bpf_tramp_link,
+} from "./bpf_link.ts";
+import {
 	type bpf_struct_ops_desc,
 	bpf_struct_ops_find_value,
 	type StructOpsValue,
@@ -56,15 +65,6 @@ import {
 } from "./btf_obj.ts";
 import type { btf, btf_func_model, btf_type } from "./btf_types.ts";
 import { koffsetof, ksizeof } from "./layout.ts";
-import {
-	bpf_link,
-	bpf_link_cleanup,
-	type bpf_link_ops,
-	bpf_link_prime,
-	bpf_link_put,
-	bpf_link_settle,
-	bpf_tramp_link,
-} from "./link.ts";
 import {
 	bpf_map_area_alloc,
 	bpf_map_area_free,

@@ -21,7 +21,6 @@ import {
 	ERANGE,
 } from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
-import { BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK } from "../../include/uapi/linux/bpf.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { MAX_ERRNO } from "../../lib/err.ts";
 import { register_filter_helpers } from "../../net/core/filter_helpers.ts";
@@ -31,6 +30,7 @@ import { close_fd } from "../file.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 import { bpf_dump_raw_ok } from "../security.ts";
 import { task_image } from "../task_image.ts";
+import { register_trace_helpers } from "../trace/bpf_trace_bodies.ts";
 import { register_arena_kfuncs } from "./arena.ts";
 import { bpf_bprintf, MAX_BPRINTF_BUF, MAX_BPRINTF_VARARGS, read_format, store_string } from "./bprintf.ts";
 import { bpf_find_btf_id } from "./btf_find.ts";
@@ -69,6 +69,7 @@ export function register_helpers(kernel: KernelImpl): void {
 	register_arena_kfuncs(kernel);
 	register_timers(kernel);
 	register_trampoline(kernel);
+	register_trace_helpers(kernel);
 	register_local_objects(kernel);
 	register_packet_helpers(kernel);
 	register_filter_helpers(kernel);
@@ -129,14 +130,6 @@ function register_maps(k: KernelImpl): void {
 	bodies.set("__htab_map_lookup_elem", (_c, m, key) => u(k.bpf.htab_lookup(map(m), p(key))));
 }
 
-/** Perf events: the arrays stay empty, since perf_event_open(2) gives nothing. */
-function perf_event_output(k: KernelImpl, m: bigint, flags: bigint): bigint {
-	const map = k.bpf.map_of(m);
-	let index = flags & BigInt(BPF_F_INDEX_MASK);
-	if (index === BigInt(BPF_F_CURRENT_CPU)) index = BigInt(k.cpu);
-	return index >= BigInt(map.max_entries) ? err(E2BIG) : err(ENOENT);
-}
-
 function register_misc(k: KernelImpl): void {
 	const { bodies } = k.bpf;
 	const p = u64_to_addr;
@@ -188,30 +181,6 @@ function register_misc(k: KernelImpl): void {
 		const old = k.kmem.r64(p(dst));
 		k.kmem.w64(p(dst), ptr);
 		return old;
-	});
-	for (const name of [
-		"bpf_perf_event_output",
-		"bpf_perf_event_output_tp",
-		"bpf_perf_event_output_raw_tp",
-		"bpf_event_output_data",
-		"bpf_skb_event_output",
-		"bpf_xdp_event_output",
-	])
-		bodies.set(name, (_c, _ctx, m, flags) => {
-			const allowed =
-				name.startsWith("bpf_perf") || name === "bpf_event_output_data"
-					? BigInt(BPF_F_INDEX_MASK)
-					: 0xfffffffffffffn;
-			return flags & ~allowed ? err(EINVAL) : perf_event_output(k, m, flags);
-		});
-	bodies.set("bpf_perf_event_read", (_c, m, flags) => {
-		if (flags & ~BigInt(BPF_F_INDEX_MASK)) return err(EINVAL);
-		return perf_event_output(k, m, flags);
-	});
-	bodies.set("bpf_perf_event_read_value", (_c, m, flags, buf, size) => {
-		k.kmem.fill(p(buf), lo(size), 0);
-		if (lo(size) !== 24 || flags & ~BigInt(BPF_F_INDEX_MASK)) return err(EINVAL);
-		return perf_event_output(k, m, flags);
 	});
 	bodies.set("bpf_map_sum_elem_count", (_c, m) => BigInt((k.bpf.map_of(m) as { count?: number }).count ?? 0));
 }

@@ -1,45 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Links (kernel/bpf/syscall.c): what keeps a program attached. Raw tracepoints and trampolines are here
- * in full; the other attachments answer "not ported" after the checks that come before them.
+ * Links (kernel/bpf/syscall.c): what keeps a program attached. Raw tracepoints, trampolines and perf events are
+ * here in full; the other attachments answer "not ported" after the checks that come before them.
  */
-import {
-	EAGAIN,
-	EBADF,
-	EFAULT,
-	EINVAL,
-	ENOENT,
-	ENOSPC,
-	EOPNOTSUPP,
-	EPERM,
-} from "../../include/uapi/asm-generic/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, ENOENT, EOPNOTSUPP, EPERM } from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { ATTR_END, type bpf_attr, type bpf_link_info } from "../../include/uapi/linux/bpf_attr.ts";
 import { u64_to_user_ptr } from "../bpfptr.ts";
 import {
-	anon_inode_getfd,
-	anon_inode_getfile,
-	fd_install,
-	fdget,
-	type file,
-	type file_operations,
-	fput,
-	get_unused_fd_flags,
-	O_CLOEXEC,
-	type poll_table,
-	put_unused_fd,
-} from "../file.ts";
+	bpf_get_perf_event_info,
+	perf_event_free_bpf_prog,
+	perf_event_get,
+	type perf_event_info,
+	perf_event_set_bpf_prog,
+	perf_get_event,
+} from "../events/core.ts";
+import type { perf_event } from "../events/perf_event.ts";
+import { anon_inode_getfd, type file, fput, O_CLOEXEC } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
-import { bpf_token_capable } from "../security.ts";
+import { bpf_dump_raw_ok, bpf_token_capable } from "../security.ts";
 import { CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
+import { bpf_kprobe_multi_link_attach } from "../trace/bpf_kprobe_multi.ts";
 import type { raw_tracepoint } from "../trace/tracepoint.ts";
 import { bpf_check_attach_target } from "./attach.ts";
 import { attr_tail_nonzero } from "./attr.ts";
+import {
+	bpf_copy_to_user,
+	bpf_link,
+	bpf_link_cleanup,
+	bpf_link_get_from_fd,
+	type bpf_link_ops,
+	bpf_link_prime,
+	bpf_link_put_direct,
+	bpf_link_settle,
+	bpf_tramp_link,
+	link_fops,
+} from "./bpf_link.ts";
 import { bpf_struct_ops_link_create } from "./bpf_struct_ops_map.ts";
 import type { bpf_map, bpf_prog } from "./bpf_types.ts";
 import { bpf_map_get, bpf_map_put } from "./map_create.ts";
-import { bpf_prog_get, bpf_prog_put, tag_hex } from "./prog.ts";
+import { bpf_prog_get, bpf_prog_inc, bpf_prog_put } from "./prog.ts";
 import {
 	type bpf_attach_target_info,
 	type bpf_trampoline,
@@ -51,37 +52,6 @@ import {
 	bpf_trampoline_unpack_key,
 } from "./trampoline.ts";
 
-/** struct bpf_link_ops */
-export interface bpf_link_ops {
-	release(link: bpf_link): void;
-	dealloc?(link: bpf_link): void;
-	dealloc_deferred?(link: bpf_link): void;
-	detach?(link: bpf_link): number;
-	update_prog?(link: bpf_link, new_prog: bpf_prog, old_prog: bpf_prog | null): number;
-	update_map?(link: bpf_link, new_map: bpf_map, old_map: bpf_map | null): number;
-	show_fdinfo?(link: bpf_link): string;
-	fill_link_info?(link: bpf_link, info: bpf_link_info): number;
-	poll?(f: file, pt: poll_table | null): number;
-}
-
-/** struct bpf_link */
-export class bpf_link {
-	readonly kernel: Kernel;
-	refcnt = 1;
-	id = 0;
-	readonly type: number;
-	readonly ops: bpf_link_ops;
-	prog: bpf_prog | null;
-	/** bpf_get_attach_cookie() */
-	cookie = 0n;
-	constructor(kernel: Kernel, type: number, ops: bpf_link_ops, prog: bpf_prog | null) {
-		this.kernel = kernel;
-		this.type = type;
-		this.ops = ops;
-		this.prog = prog;
-	}
-}
-
 /** struct bpf_raw_tp_link */
 export class bpf_raw_tp_link extends bpf_link {
 	readonly btp: raw_tracepoint;
@@ -89,142 +59,6 @@ export class bpf_raw_tp_link extends bpf_link {
 		super(kernel, U.BPF_LINK_TYPE_RAW_TRACEPOINT, bpf_raw_tp_link_lops, prog);
 		this.btp = btp;
 	}
-}
-
-const LINK_TYPE_NAMES: Readonly<Record<number, string>> = {
-	[U.BPF_LINK_TYPE_RAW_TRACEPOINT]: "raw_tracepoint",
-	[U.BPF_LINK_TYPE_TRACING]: "tracing",
-	[U.BPF_LINK_TYPE_CGROUP]: "cgroup",
-	[U.BPF_LINK_TYPE_ITER]: "iter",
-	[U.BPF_LINK_TYPE_NETNS]: "netns",
-	[U.BPF_LINK_TYPE_XDP]: "xdp",
-	[U.BPF_LINK_TYPE_PERF_EVENT]: "perf",
-	[U.BPF_LINK_TYPE_KPROBE_MULTI]: "kprobe_multi",
-	[U.BPF_LINK_TYPE_STRUCT_OPS]: "struct_ops",
-	[U.BPF_LINK_TYPE_NETFILTER]: "netfilter",
-	[U.BPF_LINK_TYPE_TCX]: "tcx",
-	[U.BPF_LINK_TYPE_UPROBE_MULTI]: "uprobe_multi",
-	[U.BPF_LINK_TYPE_NETKIT]: "netkit",
-	[U.BPF_LINK_TYPE_SOCKMAP]: "sockmap",
-};
-
-/** kernel/bpf/syscall.c: bpf_link_fops */
-export const bpf_link_fops: file_operations = {
-	name: "bpf_link",
-	show_fdinfo(f: file): string {
-		const link = f.private_data as bpf_link;
-		let s = `link_type:\t${LINK_TYPE_NAMES[link.type] ?? `<${link.type}>`}\nlink_id:\t${link.id}\n`;
-		if (link.prog) s += `prog_tag:\t${tag_hex(link.prog)}\nprog_id:\t${link.prog.aux.id}\n`;
-		return s + (link.ops.show_fdinfo?.(link) ?? "");
-	},
-	release: (f: file) => bpf_link_put_direct(f.private_data as bpf_link),
-	read: () => -EINVAL,
-	write: () => -EINVAL,
-};
-
-/** kernel/bpf/syscall.c: bpf_link_fops_poll: of links that say when they are detached */
-const bpf_link_fops_poll: file_operations = {
-	...bpf_link_fops,
-	poll: (f: file, pt: poll_table | null) => (f.private_data as bpf_link).ops.poll!(f, pt),
-};
-
-/** Whether a file is a link of either kind. */
-export function is_link_file(f: file): boolean {
-	return f.f_op === bpf_link_fops || f.f_op === bpf_link_fops_poll;
-}
-
-function link_fops(link: bpf_link): file_operations {
-	return link.ops.poll ? bpf_link_fops_poll : bpf_link_fops;
-}
-
-function bpf_link_free_id(kernel: Kernel, id: number): void {
-	if (id) impl(kernel).bpf.link_idr.remove(id);
-}
-
-/** struct bpf_link_primer */
-export interface bpf_link_primer {
-	link: bpf_link;
-	file: file;
-	fd: number;
-	id: number;
-}
-
-/** kernel/bpf/syscall.c: bpf_link_prime */
-export function bpf_link_prime(link: bpf_link): bpf_link_primer | number {
-	const { kernel } = link;
-	const fd = get_unused_fd_flags(kernel, O_CLOEXEC);
-	if (fd < 0) return fd;
-	const id = impl(kernel).bpf.link_idr.alloc_cyclic(link);
-	if (id < 0) {
-		put_unused_fd(kernel, fd);
-		return id;
-	}
-	return { link, file: anon_inode_getfile(kernel, "bpf_link", link_fops(link), link, O_CLOEXEC), fd, id };
-}
-
-/** kernel/bpf/syscall.c: bpf_link_cleanup */
-export function bpf_link_cleanup(primer: bpf_link_primer): void {
-	primer.link.prog = null;
-	bpf_link_free_id(primer.link.kernel, primer.id);
-	fput(primer.file);
-	put_unused_fd(primer.link.kernel, primer.fd);
-}
-
-/** kernel/bpf/syscall.c: bpf_link_settle */
-export function bpf_link_settle(primer: bpf_link_primer): number {
-	primer.link.id = primer.id;
-	fd_install(primer.link.kernel, primer.fd, primer.file);
-	return primer.fd;
-}
-
-function bpf_link_dealloc(link: bpf_link): void {
-	if (link.prog) bpf_prog_put(link.prog);
-	(link.ops.dealloc_deferred ?? link.ops.dealloc)?.(link);
-}
-
-/** kernel/bpf/syscall.c: bpf_link_free */
-function bpf_link_free(link: bpf_link): void {
-	const k = impl(link.kernel);
-	bpf_link_free_id(link.kernel, link.id);
-	let sleepable = false;
-	if (link.prog) {
-		sleepable = link.prog.sleepable;
-		link.ops.release(link);
-	}
-	if (link.ops.dealloc_deferred) {
-		if (sleepable) k.rcu_tasks_trace.call(() => k.rcu.call(() => bpf_link_dealloc(link)));
-		else k.rcu.call(() => bpf_link_dealloc(link));
-	} else if (link.ops.dealloc) bpf_link_dealloc(link);
-}
-
-/** kernel/bpf/syscall.c: bpf_link_put_direct */
-export function bpf_link_put_direct(link: bpf_link): void {
-	if (--link.refcnt === 0) bpf_link_free(link);
-}
-
-/** kernel/bpf/syscall.c: bpf_link_put */
-export function bpf_link_put(link: bpf_link): void {
-	if (--link.refcnt === 0) impl(link.kernel).queue_work(() => bpf_link_free(link));
-}
-
-/** kernel/bpf/syscall.c: bpf_link_get_from_fd */
-export function bpf_link_get_from_fd(kernel: Kernel, ufd: number): bpf_link | number {
-	const f = fdget(kernel, ufd);
-	if (!f) return -EBADF;
-	if (!is_link_file(f)) return -EINVAL;
-	const link = f.private_data as bpf_link;
-	link.refcnt++;
-	return link;
-}
-
-/** kernel/bpf/syscall.c: bpf_copy_to_user: a name into a buffer of `ulen` bytes. */
-function bpf_copy_to_user(kernel: Kernel, ubuf: number, text: string, ulen: number): number {
-	const k = impl(kernel);
-	const bytes = Uint8Array.from(`${text}\0`, (c) => c.charCodeAt(0));
-	if (ulen >= bytes.length) return k.copy_to_user(ubuf, bytes) ? 0 : -EFAULT;
-	if (!k.copy_to_user(ubuf, bytes.subarray(0, ulen - 1))) return -EFAULT;
-	if (!k.copy_to_user(ubuf + ulen - 1, Uint8Array.of(0))) return -EFAULT;
-	return -ENOSPC;
 }
 
 const bpf_raw_tp_link_lops: bpf_link_ops = {
@@ -249,12 +83,6 @@ const bpf_raw_tp_link_lops: bpf_link_ops = {
 function not_ported(kernel: Kernel, what: string): number {
 	impl(kernel).bpf.not_ported(what);
 	return -EOPNOTSUPP;
-}
-
-/** struct bpf_tramp_link: a program on a trampoline */
-export class bpf_tramp_link extends bpf_link {
-	/** It stands in the list of its trampoline. */
-	hashed = false;
 }
 
 /** struct bpf_tracing_link */
@@ -394,7 +222,8 @@ function bpf_raw_tp_link_attach(prog: bpf_prog, user_tp_name: number, cookie: bi
 				tp_name = prog.aux.attach_func_name ?? "";
 				break;
 			}
-			return bpf_tracing_prog_attach(prog, 0, 0, cookie);
+			// the cookie of BPF_RAW_TRACEPOINT_OPEN is for raw tracepoints only
+			return bpf_tracing_prog_attach(prog, 0, 0, 0n);
 		case U.BPF_PROG_TYPE_RAW_TRACEPOINT:
 		case U.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE: {
 			const bytes = k.strncpy_from_user(user_tp_name, 127);
@@ -546,6 +375,122 @@ function bpf_prog_attach_check_attach_type(prog: bpf_prog, attach_type: number):
 	}
 }
 
+/** struct bpf_perf_link */
+export class bpf_perf_link extends bpf_link {
+	readonly perf_file: file;
+	constructor(kernel: Kernel, prog: bpf_prog, perf_file: file) {
+		super(kernel, U.BPF_LINK_TYPE_PERF_EVENT, bpf_perf_link_lops, prog);
+		this.perf_file = perf_file;
+	}
+	get event(): perf_event {
+		return perf_get_event(this.perf_file)!;
+	}
+}
+
+/** kernel/bpf/syscall.c: bpf_perf_link_fill_common: the name into user memory; what else is known of the event. */
+function bpf_perf_link_fill_common(
+	link: bpf_perf_link,
+	uname: number,
+	ulen: number,
+): { info: perf_event_info; len: number } | number {
+	const k = impl(link.kernel);
+	if ((ulen === 0) !== (uname === 0)) return -EINVAL;
+	const info = bpf_get_perf_event_info(link.event);
+	if (typeof info === "number") return info;
+	const len = (info.buf?.length ?? 0) + 1;
+	if (uname) {
+		if (info.buf !== null) {
+			const err = bpf_copy_to_user(link.kernel, uname, info.buf, ulen);
+			if (err) return err;
+		} else if (!k.copy_to_user(uname, Uint8Array.of(0))) return -EFAULT;
+	}
+	return { info, len };
+}
+
+/** Offsets of the parts of struct bpf_link_info that describe a perf event. */
+const LINK_PERF = {
+	type: 16,
+	name: 24,
+	name_len: 32,
+	kprobe_offset: 36,
+	kprobe_addr: 40,
+	missed: 48,
+} as const;
+
+const bpf_perf_link_lops: bpf_link_ops = {
+	release(link: bpf_link): void {
+		const { event, perf_file } = link as bpf_perf_link;
+		perf_event_free_bpf_prog(event);
+		fput(perf_file);
+	},
+	dealloc(): void {},
+	/** kernel/bpf/syscall.c: bpf_perf_link_fill_link_info */
+	fill_link_info(l: bpf_link, info: bpf_link_info): number {
+		const link = l as bpf_perf_link;
+		const { event } = link;
+		if (!event.pmu.tracing) {
+			info.wu64(LINK_PERF.name, event.attr.config);
+			info.wu32(LINK_PERF.name_len, event.attr.type);
+			info.wu64(40, event.bpf_cookie);
+			info.wu32(LINK_PERF.type, U.BPF_PERF_EVENT_EVENT);
+			return 0;
+		}
+		const uname = u64_to_user_ptr(info.ru64(LINK_PERF.name));
+		const got = bpf_perf_link_fill_common(link, uname, info.ru32(LINK_PERF.name_len));
+		if (typeof got === "number") return got;
+		info.wu32(LINK_PERF.name_len, got.len);
+		if (!event.tp_event!.kprobe) {
+			info.wu32(LINK_PERF.type, U.BPF_PERF_EVENT_TRACEPOINT);
+			info.wu64(40, event.bpf_cookie);
+			return 0;
+		}
+		const is_return = got.info.fd_type === U.BPF_FD_TYPE_KRETPROBE;
+		info.wu32(LINK_PERF.type, is_return ? U.BPF_PERF_EVENT_KRETPROBE : U.BPF_PERF_EVENT_KPROBE);
+		info.wu32(LINK_PERF.kprobe_offset, Number(got.info.probe_offset));
+		info.wu64(LINK_PERF.missed, BigInt(got.info.missed));
+		info.wu64(LINK_PERF.kprobe_addr, bpf_dump_raw_ok(link.kernel) ? got.info.probe_addr : 0n);
+		info.wu64(56, event.bpf_cookie);
+		return 0;
+	},
+};
+
+/** kernel/bpf/syscall.c: bpf_perf_link_attach: takes the reference on prog when it succeeds. */
+function bpf_perf_link_attach(prog: bpf_prog, attr: bpf_attr): number {
+	const { kernel } = prog;
+	if (attr.link_create_flags) return -EINVAL;
+	const perf_file = perf_event_get(kernel, attr.link_create_target_fd);
+	if (typeof perf_file === "number") return perf_file;
+	const link = new bpf_perf_link(kernel, prog, perf_file);
+	const fail = (err: number): number => {
+		fput(perf_file);
+		return err;
+	};
+	const primer = bpf_link_prime(link);
+	if (typeof primer === "number") return fail(primer);
+	const err = perf_event_set_bpf_prog(link.event, prog, attr.link_create_perf_event_bpf_cookie);
+	if (err) {
+		bpf_link_cleanup(primer);
+		return fail(err);
+	}
+	// the event has a reference of its own
+	bpf_prog_inc(prog);
+	return bpf_link_settle(primer);
+}
+
+/** kernel/bpf/syscall.c: link_create, for programs of perf events, tracepoints and probes */
+function link_create_probe(prog: bpf_prog, attr: bpf_attr): number {
+	if (prog.type !== U.BPF_PROG_TYPE_KPROBE) return bpf_perf_link_attach(prog, attr);
+	switch (attr.link_create_attach_type) {
+		case U.BPF_PERF_EVENT:
+			return bpf_perf_link_attach(prog, attr);
+		case U.BPF_TRACE_KPROBE_MULTI:
+		case U.BPF_TRACE_KPROBE_SESSION:
+			return bpf_kprobe_multi_link_attach(prog.kernel, attr, prog);
+		default:
+			return not_ported(prog.kernel, "attaching to uprobes");
+	}
+}
+
 /** kernel/bpf/syscall.c: link_create */
 export function link_create(kernel: Kernel, attr: bpf_attr): number {
 	if (attr_tail_nonzero(attr, ATTR_END.BPF_LINK_CREATE)) return -EINVAL;
@@ -607,7 +552,7 @@ export function link_create(kernel: Kernel, attr: bpf_attr): number {
 			case U.BPF_PROG_TYPE_PERF_EVENT:
 			case U.BPF_PROG_TYPE_TRACEPOINT:
 			case U.BPF_PROG_TYPE_KPROBE:
-				ret = not_ported(kernel, "attaching to perf events, kprobes and uprobes");
+				ret = link_create_probe(prog, attr);
 				break;
 			default:
 				ret = -EINVAL;

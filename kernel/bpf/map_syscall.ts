@@ -127,8 +127,8 @@ function call_map_op(
 	body: () => number,
 ): number {
 	const { ftrace } = impl(map.kernel);
-	const symbol = ftrace.traced.size > 0 ? map.ops.symbols[op] : undefined;
-	if (symbol === undefined || !ftrace.traced.has(symbol)) return body();
+	const symbol = ftrace.any ? map.ops.symbols[op] : undefined;
+	if (symbol === undefined || !ftrace.is_entered(symbol)) return body();
 	const ret = ftrace.call(symbol, [map.kaddr, ...args], body);
 	// an int, or a pointer
 	return op === "map_lookup_elem" ? u64_to_addr(ret) : Number(BigInt.asIntN(32, ret));

@@ -40,12 +40,12 @@ import { impl } from "../kernel_impl.ts";
 import { bpf_dump_raw_ok } from "../security.ts";
 import { bpf_capable, CAP_SYS_ADMIN, capable } from "../task.ts";
 import { attr_tail_nonzero, bpf_check_uarg_tail_zero } from "./attr.ts";
+import { type bpf_link, is_link_file } from "./bpf_link.ts";
 import type { Idr } from "./bpf_state.ts";
 import { bpf_map_struct_ops_info_fill } from "./bpf_struct_ops_map.ts";
 import { type bpf_insn, type bpf_map, type bpf_prog, encode_insns } from "./bpf_types.ts";
 import { btf_fops, btf_get_fd_by_id, btf_get_info_by_fd, btf_obj_id } from "./btf.ts";
 import type { btf } from "./btf_types.ts";
-import { type bpf_link, is_link_file } from "./link.ts";
 import {
 	__bpf_map_inc_not_zero,
 	bpf_get_file_flag,

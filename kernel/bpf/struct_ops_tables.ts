@@ -47,6 +47,7 @@ import {
 import { impl } from "../kernel_impl.ts";
 import { bpf_tracing_btf_ctx_access } from "../trace/bpf_trace.ts";
 import { bpf_base_func_proto } from "./base_proto.ts";
+import type { bpf_link } from "./bpf_link.ts";
 import {
 	type bpf_struct_ops,
 	bpf_struct_ops_find,
@@ -72,7 +73,6 @@ import {
 	bpf_task_storage_get_proto,
 } from "./helpers_proto.ts";
 import { BPF_ALU64_IMM, BPF_EXIT_INSN, BPF_LDX_MEM, BPF_MOV64_REG, BPF_STX_MEM } from "./insn_macros.ts";
-import type { bpf_link } from "./link.ts";
 import { bpf_log, new_verifier_log } from "./log.ts";
 import { bpf_obj_name_cpy } from "./map_create.ts";
 import type { bpf_reg_state } from "./reg_state.ts";

@@ -19,18 +19,17 @@ import { ATTR_END, ATTR_OFF, bpf_attr } from "../../include/uapi/linux/bpf_attr.
 import { GuestFault } from "../../mm/guest_memory.ts";
 import { test_run_of } from "../../net/bpf/test_run.ts";
 import { type bpfptr_t, copy_from_bpfptr, USER_BPFPTR, u64_to_user_ptr } from "../bpfptr.ts";
+import { bpf_get_perf_event_info, perf_get_event } from "../events/core.ts";
 import { anon_inode_getfd, type file_operations, O_CLOEXEC } from "../file.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl } from "../kernel_impl.ts";
-import { bpf_token_capable, security_bpf } from "../security.ts";
+import { bpf_dump_raw_ok, bpf_token_capable, security_bpf } from "../security.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
 import { attr_tail_nonzero, bpf_check_uarg_tail_zero, bpf_token_get_from_fd } from "./attr.ts";
+import { bpf_link_fops, bpf_link_get_from_fd, bpf_link_put_direct } from "./bpf_link.ts";
 import { btf_new_fd } from "./btf.ts";
 import {
-	bpf_link_fops,
 	bpf_link_get_fd_by_id,
-	bpf_link_get_from_fd,
-	bpf_link_put_direct,
 	bpf_prog_attach,
 	bpf_prog_detach,
 	bpf_raw_tp_link,
@@ -140,6 +139,8 @@ function bpf_task_fd_query_copy(
 	prog_id: number,
 	fd_type: number,
 	name: string,
+	probe_offset = 0n,
+	probe_addr = 0n,
 ): number {
 	const k = impl(kernel);
 	const ubuf = u64_to_user_ptr(attr.task_fd_query_buf);
@@ -160,8 +161,8 @@ function bpf_task_fd_query_copy(
 	if (
 		!k.put_user32(uattr + ATTR_OFF.task_fd_query_prog_id, prog_id) ||
 		!k.put_user32(uattr + ATTR_OFF.task_fd_query_fd_type, fd_type) ||
-		!k.put_user64(uattr + ATTR_OFF.task_fd_query_probe_offset, 0n) ||
-		!k.put_user64(uattr + ATTR_OFF.task_fd_query_probe_addr, 0n)
+		!k.put_user64(uattr + ATTR_OFF.task_fd_query_probe_offset, probe_offset) ||
+		!k.put_user64(uattr + ATTR_OFF.task_fd_query_probe_addr, probe_addr)
 	)
 		return -EFAULT;
 	return err;
@@ -187,6 +188,14 @@ function bpf_task_fd_query(kernel: Kernel, attr: bpf_attr, uattr: number): numbe
 			U.BPF_FD_TYPE_RAW_TRACEPOINT,
 			link.btp.name,
 		);
+	}
+	const event = perf_get_event(f);
+	if (event) {
+		const info = bpf_get_perf_event_info(event);
+		if (typeof info === "number") return info;
+		const { prog_id, fd_type, buf, probe_offset, probe_addr } = info;
+		const addr = bpf_dump_raw_ok(kernel) ? probe_addr : 0n;
+		return bpf_task_fd_query_copy(kernel, attr, uattr, prog_id, fd_type, buf ?? "", probe_offset, addr);
 	}
 	return -ENOTSUPP;
 }

@@ -36,12 +36,12 @@ import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl, type KernelImpl } from "../kernel_impl.ts";
 import { bpf_prog_check_recur, resolve_prog_type } from "./base_proto.ts";
+import type { bpf_tramp_link } from "./bpf_link.ts";
 import type { bpf_prog } from "./bpf_types.ts";
 import { btf_obj_id } from "./btf.ts";
 import type { btf, btf_func_model, btf_type, kmodule } from "./btf_types.ts";
 import type { TrampSpec } from "./jit.ts";
 import { koffsetof } from "./layout.ts";
-import type { bpf_tramp_link } from "./link.ts";
 import { bpf_prog_inc_misses_counter, bpf_prog_update_stats, prog_image } from "./prog.ts";
 
 const BPF_MOD_CALL = 0;

@@ -102,12 +102,28 @@ export class Ftrace {
 		return { words: [...regs, ...stack], places };
 	}
 
+	/** Something is attached to some function, so that entries have to be looked at. */
+	get any(): boolean {
+		return this.traced.size > 0 || this.kernel.kprobes.any;
+	}
+
+	/** A call of the function has to go through its entry: a trampoline or a probe is there. */
+	is_entered(name: string): boolean {
+		return this.traced.has(name) || this.kernel.kprobes.has(name);
+	}
+
 	/** Whether something calls the function through its entry. */
 	traceable(name: string): boolean {
 		if (this.called.has(name) || this.syscalls.has(name)) return true;
 		// programs call helpers, kfuncs and operations of maps by their address
 		const { bodies } = this.kernel.bpf;
 		return bodies.has(name) && (/^bpf_/.test(name) || MAP_OPS.test(name));
+	}
+
+	/** All functions that may be traced: available_filter_functions of tracefs. */
+	names(): string[] {
+		const all = new Set([...this.called, ...this.syscalls, ...this.kernel.bpf.bodies.keys()]);
+		return [...all].filter((n) => this.traceable(n) && this.kernel.symbols.addr(n) !== undefined).sort();
 	}
 
 	/** ftrace_location(): a function of the kernel's text by its address, not of a program. */
@@ -151,7 +167,7 @@ export class Ftrace {
 	/** Kernel code calls a function: at once, or through its entry while something is attached there. */
 	call(name: string, args: readonly CallArg[], body: TracedBody): bigint {
 		const u64 = (v: bigint | number): bigint => BigInt.asUintN(64, BigInt(v));
-		if (!this.traced.has(name)) return u64(body(args.flat().map(u64)));
+		if (!this.is_entered(name)) return u64(body(args.flat().map(u64)));
 		const { kernel } = this;
 		const { words, places } = this.lay_out(args);
 		const call = (): bigint => kernel.call_guest(kernel.symbols.addr(name)!, words);
@@ -191,7 +207,7 @@ export class Ftrace {
 	): Promise<number> {
 		const { kernel } = this;
 		const { machine, task } = kernel;
-		if (!this.traced.has(name) || !machine) return body();
+		if (!this.is_entered(name) || !machine) return body();
 		const stack = alloc_thread_stack(machine);
 		if (!stack) return -ENOMEM;
 		const { arch } = machine;
@@ -200,6 +216,7 @@ export class Ftrace {
 		};
 		const frame = this.push(name, [], (_args, cpu) => {
 			cpu!.sleep();
+			kernel.kprobes.slept = true;
 			return 0;
 		});
 		try {
@@ -212,6 +229,7 @@ export class Ftrace {
 				const done = await body();
 				kernel.current = task;
 				load_mm();
+				kernel.kprobes.woken(BigInt(done));
 				ret = arch.wake(kernel.cpu, e, BigInt(done));
 			}
 			return Number(BigInt.asIntN(64, ret));

@@ -55,6 +55,8 @@ export class RawTracepoints {
 	private readonly all: Map<string, raw_tracepoint> = new Map();
 	/** bpf_prog_active: a program that a program's own work would fire is missed, per program */
 	private readonly active: Set<object> = new Set();
+	/** Something hangs on sys_enter or sys_exit. */
+	syscalls = false;
 
 	constructor(kernel: KernelImpl) {
 		this.kernel = kernel;
@@ -75,12 +77,18 @@ export class RawTracepoints {
 		if (prog.type !== BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE && prog.aux.max_tp_access) return -EINVAL;
 		if (btp.links.includes(link)) return -EEXIST;
 		btp.links = [...btp.links, link];
+		this.look();
 		return 0;
 	}
 
 	/** kernel/trace/bpf_trace.c: bpf_probe_unregister */
 	unregister(btp: raw_tracepoint, link: bpf_raw_tp_link): void {
 		btp.links = btp.links.filter((l) => l !== link);
+		this.look();
+	}
+
+	private look(): void {
+		this.syscalls = this.enabled("sys_enter") || this.enabled("sys_exit");
 	}
 
 	/** True when firing has an effect, so that arguments need not be made for nothing. */

@@ -4,6 +4,7 @@ import { MAX_BPF_FUNC_ARGS, PTR_MAYBE_NULL } from "../../include/linux/bpf.ts";
 import { EFAULT, EINVAL, ENOMEM, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import { ATTR_OFF, type bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { BTF_KIND_STRUCT } from "../../include/uapi/linux/btf.ts";
+import { bpf_link_put } from "../../kernel/bpf/bpf_link.ts";
 import { bpf_struct_ops_find } from "../../kernel/bpf/bpf_struct_ops.ts";
 import {
 	bpf_struct_ops_image_free,
@@ -22,7 +23,6 @@ import {
 } from "../../kernel/bpf/btf.ts";
 import { btf_ctx_arg_offset } from "../../kernel/bpf/btf_ctx.ts";
 import { ksizeof } from "../../kernel/bpf/layout.ts";
-import { bpf_link_put } from "../../kernel/bpf/link.ts";
 import { bpf_prog_inc } from "../../kernel/bpf/prog.ts";
 import { u64_to_user_ptr } from "../../kernel/bpfptr.ts";
 import { impl } from "../../kernel/kernel_impl.ts";

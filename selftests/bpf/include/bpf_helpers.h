@@ -139,6 +139,27 @@ struct pt_regs {
 };
 #endif
 
+#define BPF_F_CURRENT_CPU 0xffffffffULL
+
+/* Arguments and results of a probed function. */
+#if defined(__TARGET_ARCH_arm64)
+#define PT_REGS_PARM1(x) ((x)->regs[0])
+#define PT_REGS_PARM2(x) ((x)->regs[1])
+#define PT_REGS_PARM3(x) ((x)->regs[2])
+#define PT_REGS_RC(x) ((x)->regs[0])
+#define PT_REGS_IP(x) ((x)->pc)
+#else
+#define PT_REGS_PARM1(x) ((x)->di)
+#define PT_REGS_PARM2(x) ((x)->si)
+#define PT_REGS_PARM3(x) ((x)->dx)
+#define PT_REGS_RC(x) ((x)->ax)
+#define PT_REGS_IP(x) ((x)->ip)
+#endif
+
+struct bpf_perf_event_value {
+	__u64 counter, enabled, running;
+};
+
 struct bpf_spin_lock {
 	__u32 val;
 };
@@ -155,7 +176,12 @@ static long (*const bpf_tail_call)(void *ctx, void *prog_array, __u32 index) = (
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static __u64 (*const bpf_get_current_uid_gid)(void) = (void *)15;
 static long (*const bpf_get_current_comm)(void *buf, __u32 size) = (void *)16;
+static __u64 (*const bpf_perf_event_read)(void *map, __u64 flags) = (void *)22;
+static long (*const bpf_perf_event_output)(void *ctx, void *map, __u64 flags, void *data, __u64 size) = (void *)25;
 static long (*const bpf_skb_load_bytes)(const void *skb, __u32 off, void *to, __u32 len) = (void *)26;
+static long (*const bpf_perf_event_read_value)(void *map, __u64 flags, void *buf, __u32 size) = (void *)55;
+static long (*const bpf_perf_prog_read_value)(void *ctx, void *buf, __u32 size) = (void *)56;
+static long (*const bpf_override_return)(void *regs, __u64 rc) = (void *)58;
 static long (*const bpf_map_push_elem)(void *map, const void *value, __u64 flags) = (void *)87;
 static long (*const bpf_map_pop_elem)(void *map, void *value) = (void *)88;
 static long (*const bpf_map_peek_elem)(void *map, void *value) = (void *)89;

@@ -8,6 +8,8 @@ import { arenaMmap } from "./arena_mmap.ts";
 import { arenaPages } from "./arena_pages.ts";
 import { arenaWalk } from "./arena_walk.ts";
 import { atomics } from "./atomics.ts";
+import { attachProbe, kprobeMultiTest } from "./attach_probe.ts";
+import { bpfCookie } from "./bpf_cookie.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
 import { cryptoSanity } from "./crypto_sanity.ts";
 import { dynptr } from "./dynptr.ts";
@@ -22,6 +24,8 @@ import { manyArgs, tracingStruct } from "./many_args.ts";
 import { mapOps } from "./map_ops.ts";
 import { mmap } from "./mmap.ts";
 import { getFuncArgsTest, getFuncIpTest, modifyReturn, trampolineCount } from "./modify_return.ts";
+import { perfBuffer } from "./perf_buffer.ts";
+import { perfLink } from "./perf_link.ts";
 import { progRunOpts } from "./prog_run_opts.ts";
 import { recursion } from "./recursion.ts";
 import { ringbuf } from "./ringbuf.ts";
@@ -32,6 +36,7 @@ import { subprogs } from "./subprogs.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
 import { timer, wq } from "./timer.ts";
+import { tpAttachQuery } from "./tp_attach_query.ts";
 import { userRingbuf } from "./user_ringbuf.ts";
 import { verifierProgTests } from "./verifier.ts";
 import { xdp } from "./xdp.ts";
@@ -44,6 +49,8 @@ export const progTests: readonly ProgTest[] = [
 	arenaPages,
 	arenaWalk,
 	atomics,
+	attachProbe,
+	bpfCookie,
 	bpfLoop,
 	cryptoSanity,
 	dummyStOps,
@@ -60,10 +67,13 @@ export const progTests: readonly ProgTest[] = [
 	globalData,
 	helpersMisc,
 	...kfuncProgTests,
+	kprobeMultiTest,
 	localStorage,
 	mapOps,
 	mmap,
 	modifyReturn,
+	perfBuffer,
+	perfLink,
 	progRunOpts,
 	recursion,
 	ringbuf,
@@ -77,6 +87,7 @@ export const progTests: readonly ProgTest[] = [
 	...verifierProgTests,
 	testLsm,
 	timer,
+	tpAttachQuery,
 	tracingStruct,
 	trampolineCount,
 	userRingbuf,

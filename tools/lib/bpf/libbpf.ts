@@ -46,6 +46,7 @@ import {
 import { bpf_object__load_vmlinux_btf, bpf_object_load, bpf_object_unload } from "./load.ts";
 import { find_kernel_btf_id, libbpf_find_prog_btf_id } from "./module_btf.ts";
 
+export * from "./attach_probe.ts";
 export * from "./bpf.ts";
 export { bpf_map__pin, bpf_map__reuse_fd } from "./create_maps.ts";
 export { bpf_map__name, bpf_object__find_map_by_name } from "./init_maps.ts";
@@ -57,6 +58,7 @@ export * from "./link.ts";
 export { read_log } from "./load.ts";
 export { btf__load_vmlinux_btf, libbpf_find_vmlinux_btf_id } from "./module_btf.ts";
 export { bpf_object__open_file, bpf_object__open_mem, type bpf_object_open_opts } from "./open.ts";
+export * from "./perf_buffer.ts";
 export * from "./ringbuf.ts";
 export { type bpf_sec_def, find_sec_def } from "./sec_def.ts";
 

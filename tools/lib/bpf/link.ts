@@ -2,19 +2,18 @@
 /**
  * Links: programs attached to what they watch. tools/lib/bpf/libbpf.c: bpf_program__attach and its kin.
  *
- * kprobes, uprobes and USDT by perf event need files of tracefs and /proc that this user space does not
- * read: they answer -EOPNOTSUPP with "not ported". Raw tracepoints, BTF tracing, LSM, iterators, cgroups,
- * netns, XDP, tcx, netkit, netfilter, kprobe.multi by name, tracepoints and struct_ops are here.
+ * Programs on perf events, tracepoints and kprobes are in attach_probe.ts. uprobes and USDT need files of /proc
+ * and of programs: they answer -EOPNOTSUPP with "not ported".
  */
 import { EBUSY, EINVAL, EOPNOTSUPP } from "../../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_F_LINK,
 	BPF_NETFILTER,
-	BPF_PERF_EVENT,
 	BPF_PROG_TYPE_EXT,
 	BPF_STRUCT_OPS,
 	BPF_TRACE_ITER,
 } from "../../../include/uapi/linux/bpf.ts";
+import { attach_kprobe, attach_kprobe_multi, attach_ksyscall, attach_tp } from "./attach_probe.ts";
 import {
 	bpf_link_create,
 	type bpf_link_create_opts,
@@ -31,12 +30,6 @@ import { type Libbpf, libbpf_strerror_r } from "./libbpf_internal.ts";
 import { type bpf_map, type bpf_object, type bpf_program, prog_is_subprog } from "./libbpf_types.ts";
 import { libbpf_find_prog_btf_id } from "./module_btf.ts";
 
-const PERF_TYPE_TRACEPOINT = 2;
-const PERF_ATTR_SIZE = 136;
-const PERF_FLAG_FD_CLOEXEC = 8;
-const PERF_EVENT_IOC_ENABLE = 0x2400;
-const PERF_EVENT_IOC_DISABLE = 0x2401;
-
 /** struct bpf_link of libbpf: a descriptor, and how to let go of it. */
 export interface bpf_link {
 	readonly lib: Libbpf;
@@ -50,7 +43,8 @@ export interface bpf_link {
 
 const ZERO = new Uint8Array(4);
 
-function new_link(lib: Libbpf, fd: number, detach?: (link: bpf_link) => number): bpf_link {
+/** A link object; without `detach` closing the descriptor detaches. */
+export function new_link(lib: Libbpf, fd: number, detach?: (link: bpf_link) => number): bpf_link {
 	return {
 		lib,
 		fd,
@@ -229,104 +223,39 @@ export function bpf_program__attach_iter(prog: bpf_program, iter_info?: Uint8Arr
 	return attach_fd(prog, 0, "iterator", iter_info ? { iter_info } : {}, BPF_TRACE_ITER);
 }
 
-/** tools/lib/bpf/libbpf.c: bpf_program__attach_perf_event_opts on a kernel that has perf links */
-export function bpf_program__attach_perf_event(
-	prog: bpf_program,
-	pfd: number,
-	bpf_cookie = 0n,
-): bpf_link | number {
-	const { lib } = prog.obj;
-	if (pfd < 0) {
-		lib.pr_warn(`prog '${prog.name}': invalid perf event FD ${pfd}\n`);
-		return -EINVAL;
-	}
-	if (prog.fd < 0) {
-		lib.pr_warn(`prog '${prog.name}': can't attach BPF program without FD (was it loaded?)\n`);
-		return -EINVAL;
-	}
-	const fd = bpf_link_create(lib, prog.fd, pfd, BPF_PERF_EVENT, { perf_event: { bpf_cookie } });
-	if (fd < 0) {
-		lib.pr_warn(
-			`prog '${prog.name}': failed to create BPF link for perf_event FD ${pfd}: ${fd} (${libbpf_strerror_r(fd)})\n`,
-		);
-		return fd;
-	}
-	const err = lib.sys.ioctl(pfd, PERF_EVENT_IOC_ENABLE, 0);
-	if (err < 0) {
-		lib.pr_warn(`prog '${prog.name}': failed to enable perf_event FD ${pfd}: ${libbpf_strerror_r(err)}\n`);
-		lib.sys.close(fd);
-		return err;
-	}
-	return new_link(lib, fd, (link) => {
-		const ret = lib.sys.ioctl(pfd, PERF_EVENT_IOC_DISABLE, 0);
-		lib.sys.close(pfd);
-		lib.sys.close(link.fd);
-		return Math.min(ret, 0);
-	});
-}
-
-/** tools/lib/bpf/libbpf.c: bpf_program__attach_tracepoint_opts: `category` and `name` as tracefs has them. */
-export function bpf_program__attach_tracepoint(
-	prog: bpf_program,
-	category: string,
-	name: string,
-	bpf_cookie = 0n,
-): bpf_link | number {
-	const { lib } = prog.obj;
-	let id: Uint8Array | number = -EINVAL;
-	for (const root of ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]) {
-		id = lib.sys.readFile(`${root}/events/${category}/${name}/id`);
-		if (typeof id !== "number") break;
-	}
-	if (typeof id === "number") {
-		lib.pr_warn(
-			`failed to determine tracepoint '${category}/${name}' perf event ID: ${libbpf_strerror_r(id)}\n`,
-		);
-		lib.pr_warn(
-			`prog '${prog.name}': failed to create tracepoint '${category}/${name}' perf event: ${libbpf_strerror_r(id)}\n`,
-		);
-		return id;
-	}
-	const config = BigInt(new TextDecoder().decode(id).trim());
-	const pfd = lib.heap.scope((s) => {
-		const attr = new Uint8Array(PERF_ATTR_SIZE);
-		const dv = new DataView(attr.buffer);
-		dv.setUint32(0, PERF_TYPE_TRACEPOINT, true);
-		dv.setUint32(4, PERF_ATTR_SIZE, true);
-		dv.setBigUint64(8, config, true);
-		return lib.sys.perfEventOpen(s.bytes(attr), -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-	});
-	if (pfd < 0) {
-		lib.pr_warn(`tracepoint '${category}/${name}' perf_event_open() failed: ${libbpf_strerror_r(pfd)}\n`);
-		return pfd;
-	}
-	const link = bpf_program__attach_perf_event(prog, pfd, bpf_cookie);
-	if (typeof link === "number") {
-		lib.sys.close(pfd);
-		lib.pr_warn(
-			`prog '${prog.name}': failed to attach to tracepoint '${category}/${name}': ${libbpf_strerror_r(link)}\n`,
-		);
-	}
-	return link;
-}
-
-/** kprobe.multi and kprobe.session by names; patterns need the list of traceable functions. */
-export function bpf_program__attach_kprobe_multi(
-	prog: bpf_program,
-	syms: readonly string[],
-	opts: { flags?: number; cookies?: readonly bigint[] } = {},
-): bpf_link | number {
-	return attach_fd(prog, 0, "kprobe_multi", { kprobe_multi: { ...opts, syms } });
-}
-
-function bad_section(prog: bpf_program): number {
-	prog.obj.lib.pr_warn(`prog '${prog.name}': invalid section name '${prog.sec_name}'\n`);
-	return -EINVAL;
-}
-
 function not_ported(prog: bpf_program, what: string): number {
 	prog.obj.lib.pr_warn(`prog '${prog.name}': not ported: attaching ${what}\n`);
 	return -EOPNOTSUPP;
+}
+
+/** The section's own way of attaching (bpf_sec_def.prog_attach_fn); null when it does not say to what. */
+function attach_by_section(prog: bpf_program): bpf_link | number | null {
+	const slash = prog.sec_name.indexOf("/");
+	const target = slash < 0 ? null : prog.sec_name.slice(slash + 1);
+	switch (prog.sec_def?.attach) {
+		case "raw_tp":
+			return target === null ? null : bpf_program__attach_raw_tracepoint(prog, target);
+		case "trace":
+		case "lsm":
+			return bpf_program__attach_trace(prog);
+		case "iter":
+			return bpf_program__attach_iter(prog);
+		case "tp":
+			return attach_tp(prog);
+		case "kprobe":
+			return attach_kprobe(prog);
+		case "ksyscall":
+			return attach_ksyscall(prog);
+		case "kprobe_multi":
+		case "kprobe_session":
+			return attach_kprobe_multi(prog);
+		case "uprobe":
+		case "uprobe_multi":
+		case "usdt":
+			return target === null ? null : not_ported(prog, `a ${prog.sec_def.attach}`);
+		default:
+			return null;
+	}
 }
 
 /**
@@ -334,43 +263,12 @@ function not_ported(prog: bpf_program, what: string): number {
  * enough (`SEC("kprobe")` without a function).
  */
 export function bpf_program__attach(prog: bpf_program): bpf_link | number {
-	const { lib } = prog.obj;
-	const kind = prog.sec_def?.attach;
-	if (!kind) return -EOPNOTSUPP;
+	if (!prog.sec_def?.attach) return -EOPNOTSUPP;
 	if (prog.fd < 0) {
-		lib.pr_warn(`prog '${prog.name}': can't attach BPF program without FD (was it loaded?)\n`);
+		prog.obj.lib.pr_warn(`prog '${prog.name}': can't attach BPF program without FD (was it loaded?)\n`);
 		return -EINVAL;
 	}
-	const slash = prog.sec_name.indexOf("/");
-	const target = slash < 0 ? null : prog.sec_name.slice(slash + 1);
-	switch (kind) {
-		case "raw_tp":
-			return target === null ? -EOPNOTSUPP : bpf_program__attach_raw_tracepoint(prog, target);
-		case "trace":
-		case "lsm":
-			return bpf_program__attach_trace(prog);
-		case "iter":
-			return bpf_program__attach_iter(prog);
-		case "tp": {
-			if (target === null) return -EOPNOTSUPP;
-			const sep = target.indexOf("/");
-			if (sep < 0) return -EINVAL;
-			return bpf_program__attach_tracepoint(prog, target.slice(0, sep), target.slice(sep + 1));
-		}
-		case "kprobe_multi":
-		case "kprobe_session":
-			if (target === null) return -EOPNOTSUPP;
-			if (!/^[A-Za-z0-9_.]+$/.test(target)) {
-				return /[*?]/.test(target) ? not_ported(prog, "to a pattern of functions") : bad_section(prog);
-			}
-			return bpf_program__attach_kprobe_multi(prog, [target]);
-		case "kprobe":
-		case "ksyscall":
-		case "uprobe":
-		case "uprobe_multi":
-		case "usdt":
-			return target === null ? -EOPNOTSUPP : not_ported(prog, `a ${kind}`);
-	}
+	return attach_by_section(prog) ?? -EOPNOTSUPP;
 }
 
 /** tools/lib/bpf/libbpf.c: bpf_map__attach_struct_ops */
@@ -424,9 +322,9 @@ export function bpf_object__attach(obj: bpf_object): Map<string, bpf_link> | num
 	};
 	for (const prog of obj.programs) {
 		if (prog_is_subprog(obj, prog) || !prog.autoload || !prog.autoattach || !prog.sec_def?.attach) continue;
-		const link = bpf_program__attach(prog);
+		const link = attach_by_section(prog);
 		// Section names may leave the target open on purpose.
-		if (link === -EOPNOTSUPP) continue;
+		if (link === null) continue;
 		if (typeof link === "number") {
 			obj.lib.pr_warn(`prog '${prog.name}': failed to auto-attach: ${link}\n`);
 			return undo(link);
