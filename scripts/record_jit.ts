@@ -269,6 +269,13 @@ function same_program(
 	return true;
 }
 
+/** Images of several records may be given the same address, one after the other: each program keeps its own. */
+class RecordProgramJit extends ProgramJit {
+	override live_image(prog: bpf_prog, len: number): Uint8Array {
+		return prog.image?.subarray(0, len) ?? super.live_image(prog, len);
+	}
+}
+
 export class RecordJit {
 	private readonly compiler: RecordCompiler | Arm64RecordCompiler;
 	private readonly memory: RecordMemory;
@@ -294,7 +301,7 @@ export class RecordJit {
 						STAND_INS.arm64,
 					)
 				: new RecordCompiler(new X86Jit(facts, kernel.config.x86), base);
-		this.jit = new ProgramJit(this.compiler, this.memory);
+		this.jit = new RecordProgramJit(this.compiler, this.memory);
 	}
 
 	/** A program goes into the kernel: the one asked for, or another of the same object. */

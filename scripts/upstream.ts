@@ -19,6 +19,7 @@ import {
 	render_causes,
 	render_table,
 	score_name,
+	totals,
 	type WorkerMessage,
 } from "../tools/upstream/score.ts";
 import { BuildError, build_upstream } from "./build_upstream.ts";
@@ -74,7 +75,11 @@ async function main(argv: string[]): Promise<number> {
 		.option("files", { type: "boolean", default: true, describe: "A line for each file that differs" })
 		.option("jobs", { type: "number", default: availableParallelism(), describe: "Processes" })
 		.option("timeout", { type: "number", default: GIVE_UP, describe: "Seconds for one program" })
-		.option("json", { type: "boolean", default: false, describe: "Every score as JSON on stdout" })
+		.option("json", {
+			type: "boolean",
+			default: false,
+			describe: "Totals by level and every score, as one JSON object",
+		})
 		.strictOptions()
 		.help()
 		.alias("h", "help")
@@ -150,7 +155,8 @@ async function main(argv: string[]): Promise<number> {
 	);
 	const seconds = (Date.now() - start) / 1000;
 	if (args.json) {
-		for (const s of scores) process.stdout.write(`${JSON.stringify(s)}\n`);
+		const total = totals(scores);
+		process.stdout.write(`${JSON.stringify({ arch, seconds, loads: scores.length, total, scores })}\n`);
 	} else {
 		report(scores, args, seconds);
 	}

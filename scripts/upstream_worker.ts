@@ -162,7 +162,8 @@ function score_run(
 			const got = r.loader.run_subtest(spec, unpriv);
 			leave();
 			r.settle();
-			if (got.res === up.res) return null;
+			// test_loader skipped what it could not disassemble for lack of an LLVM library
+			if (got.res === up.res || (up.res === "skip" && got.res === "pass")) return null;
 			return `${got.res}, real ${up.res}: ${got.res === "pass" ? "" : got.why} ${r.said()}`;
 		});
 	}

@@ -67,6 +67,15 @@ function count(scores: readonly ProgScore[], level: Level): Count {
 	return c;
 }
 
+/** How many loads equal the real kernel's at each level, of those that reach it. */
+export function totals(scores: readonly ProgScore[]): Record<Level, { equal: number; total: number }> {
+	const of = (level: Level): { equal: number; total: number } => {
+		const { good, all } = count(scores, level);
+		return { equal: good, total: all };
+	};
+	return Object.fromEntries(LEVELS.map((l) => [l, of(l)])) as Record<Level, ReturnType<typeof of>>;
+}
+
 const cell = (c: Count): string =>
 	c.all === 0
 		? colours.dim("-")
