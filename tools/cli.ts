@@ -3,6 +3,7 @@
 import yargs from "yargs";
 import { conformanceCommand } from "./cmd_conformance.ts";
 import { dumpCommand } from "./cmd_dump.ts";
+import { genCommand } from "./cmd_gen.ts";
 import { runCommand } from "./cmd_run.ts";
 import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
@@ -23,6 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(veristatCommand(done))
 		.command(runCommand(done))
 		.command(dumpCommand(done))
+		.command(genCommand(done))
 		.command(conformanceCommand(done))
 		.command(vmCommand(done))
 		.demandCommand(1, "Which command? See --help.")

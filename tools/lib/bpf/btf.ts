@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * BTF as user space has it: parsed from a file, an ELF section or the kernel, searched, changed in
- * place and added to. Mirrors tools/lib/bpf/btf.c (no deduplication, no foreign byte order).
+ * place and added to. Mirrors tools/lib/bpf/btf.c (no foreign byte order); btf_dedup.ts is its deduplication.
  *
  * A `BtfType` is a window on the bytes, like the C pointer it stands for: what is written through it
  * is what the kernel gets.
@@ -39,7 +39,7 @@ import {
 	BTF_VERSION,
 } from "../../../include/uapi/linux/btf.ts";
 import { bpf_core_essential_name_len } from "../../../lib/relo_core.ts";
-import type { Libbpf } from "./libbpf_internal.ts";
+import type { LibbpfPrinter } from "./libbpf_internal.ts";
 
 const HDR_LEN = 24;
 const TYPE_SZ = 12;
@@ -265,6 +265,8 @@ export class Btf {
 	private by_name: Map<string, number[]> | null = null;
 	private by_essential: Map<string, number[]> | null = null;
 	private strs_indexed = false;
+	/** Each string is there once, and something refers to it or did. */
+	strs_deduped: boolean;
 
 	constructor(base: Btf | null) {
 		this.base_btf = base;
@@ -277,6 +279,7 @@ export class Btf {
 		this.strs_len = this.strs.length;
 		this.offs = new Int32Array(0);
 		this.raw = null;
+		this.strs_deduped = true;
 	}
 
 	/** btf__type_cnt: one more than the last id. */
@@ -422,6 +425,42 @@ export class Btf {
 		out.set(this.types.subarray(0, this.types_len), HDR_LEN);
 		out.set(this.strs.subarray(0, this.strs_len), HDR_LEN + this.types_len);
 		return out;
+	}
+
+	/** btf_ensure_modifiable(): types and strings of its own, no longer those of the file. */
+	ensure_modifiable(): void {
+		if (this.raw) this.grow_types(0);
+	}
+
+	/** Strings that take the place of all there were; their offsets have been rewritten. */
+	replace_strs(bytes: Uint8Array): void {
+		this.ensure_modifiable();
+		this.strs = bytes;
+		this.strs_len = bytes.length;
+		this.names.clear();
+		this.added_strs.clear();
+		this.strs_indexed = false;
+		this.strs_deduped = true;
+		this.invalidate_index();
+	}
+
+	/** Only these of its types, in this order, which begin anew. */
+	keep_types(ids: readonly number[]): void {
+		const parts = ids.map((id) => {
+			const t = this.type_by_id(id)!;
+			return this.types.subarray(t.off, t.off + type_size(btf_kind(t), btf_vlen(t)));
+		});
+		this.types = new Uint8Array(Buffer.concat(parts));
+		this.dv = new DataView(this.types.buffer);
+		this.types_len = this.types.length;
+		this.offs = new Int32Array(ids.length);
+		let at = 0;
+		for (const [i, part] of parts.entries()) {
+			this.offs[i] = at;
+			at += part.length;
+		}
+		this.nr_types = ids.length;
+		this.invalidate_index();
 	}
 
 	private grow_types(add: number): number {
@@ -753,14 +792,14 @@ function type_size(kind: number, vlen: number): number {
 }
 
 /** tools/lib/bpf/btf.c: btf__new, btf__new_split: a copy of the bytes, parsed and checked; a negative errno. */
-export function btf__new(lib: Libbpf, data: Uint8Array, base_btf: Btf | null = null): Btf | number {
+export function btf__new(lib: LibbpfPrinter, data: Uint8Array, base_btf: Btf | null = null): Btf | number {
 	const btf = new Btf(base_btf);
 	const raw = new Uint8Array(data);
 	const err = parse(lib, btf, raw);
 	return err ? err : btf;
 }
 
-function parse(lib: Libbpf, btf: Btf, raw: Uint8Array): number {
+function parse(lib: LibbpfPrinter, btf: Btf, raw: Uint8Array): number {
 	if (raw.length < HDR_LEN) {
 		lib.pr_debug(() => "BTF header not found\n");
 		return -EINVAL;
@@ -815,11 +854,12 @@ function parse(lib: Libbpf, btf: Btf, raw: Uint8Array): number {
 			return -EINVAL;
 		}
 	}
+	btf.strs_deduped = str_len === 0 || (!btf.base_btf && str_len === 1);
 	return parse_type_sec(lib, btf) || sanity_check(lib, btf) || no_rings(lib, btf);
 }
 
 /** A chain of modifiers and typedefs must end: libbpf hangs on one that does not, so it is refused here. */
-function no_rings(lib: Libbpf, btf: Btf): number {
+function no_rings(lib: LibbpfPrinter, btf: Btf): number {
 	const fine = new Uint8Array(btf.nr_types);
 	const mark = new Int32Array(btf.nr_types);
 	for (let i = 0; i < btf.nr_types; i++) {
@@ -846,7 +886,7 @@ function no_rings(lib: Libbpf, btf: Btf): number {
 	return 0;
 }
 
-function parse_type_sec(lib: Libbpf, btf: Btf): number {
+function parse_type_sec(lib: LibbpfPrinter, btf: Btf): number {
 	const end = btf.types_len;
 	let offs = new Int32Array(Math.max(16, Math.floor(end / 20)));
 	let n = 0;
@@ -880,7 +920,7 @@ function parse_type_sec(lib: Libbpf, btf: Btf): number {
 	return 0;
 }
 
-function sanity_check(lib: Libbpf, btf: Btf): number {
+function sanity_check(lib: LibbpfPrinter, btf: Btf): number {
 	const cnt = btf.type_cnt();
 	const str_end = btf.start_str_off + btf.strs_len;
 	const bad_str = (off: number, what: string, id: number): boolean => {
@@ -958,6 +998,11 @@ function sanity_check(lib: Libbpf, btf: Btf): number {
 		}
 	}
 	return 0;
+}
+
+/** Bytes of a type with its members. */
+export function btf_type_size(t: BtfType): number {
+	return type_size(btf_kind(t), btf_vlen(t));
 }
 
 /** Whether a failed load may be tried again: the BTF has no descriptor yet. */

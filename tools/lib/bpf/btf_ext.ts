@@ -2,7 +2,7 @@
 /** .BTF.ext: function, line and CO-RE records by section (tools/lib/bpf/btf.c: btf_ext__new and its kin). */
 import { EINVAL, EOPNOTSUPP as ENOTSUP } from "../../../include/uapi/asm-generic/errno.ts";
 import { BTF_MAGIC, BTF_VERSION } from "../../../include/uapi/linux/btf.ts";
-import type { Libbpf } from "./libbpf_internal.ts";
+import type { LibbpfPrinter } from "./libbpf_internal.ts";
 
 /** Records of one section. */
 export interface btf_ext_info_sec {
@@ -40,7 +40,7 @@ export interface btf_ext {
 const none = (): btf_ext_info => ({ len: 0, rec_size: 0, secs: [] });
 
 /** tools/lib/bpf/btf.c: btf_ext__new: a negative errno when malformed. */
-export function btf_ext__new(lib: Libbpf, bytes: Uint8Array): btf_ext | number {
+export function btf_ext__new(lib: LibbpfPrinter, bytes: Uint8Array): btf_ext | number {
 	const data = new Uint8Array(bytes);
 	const dv = new DataView(data.buffer);
 	const hdr_len = data.length >= 8 ? dv.getUint32(4, true) : 0;
@@ -107,7 +107,7 @@ export function btf_ext__new(lib: Libbpf, bytes: Uint8Array): btf_ext | number {
 }
 
 function setup_info(
-	lib: Libbpf,
+	lib: LibbpfPrinter,
 	ext: btf_ext,
 	hdr_len: number,
 	off: number,
@@ -174,4 +174,29 @@ export function btf_ext_core_relo(ext: btf_ext, sec: btf_ext_info_sec, i: number
 		access_str_off: ext.dv.getUint32(at + 8, true),
 		kind: ext.dv.getUint32(at + 12, true),
 	};
+}
+
+/** Each record of a segment, by its offset. */
+function* records(info: btf_ext_info): Generator<number> {
+	for (const sec of info.secs) for (let i = 0; i < sec.num_info; i++) yield sec.recs + i * info.rec_size;
+}
+
+/** tools/lib/bpf/btf.c: btf_ext_visit_type_ids: each id becomes what `visit` answers. */
+export function btf_ext_visit_type_ids(ext: btf_ext, visit: (id: number) => number): void {
+	for (const info of [ext.func_info, ext.core_relo_info])
+		for (const at of records(info)) ext.dv.setUint32(at + 4, visit(ext.dv.getUint32(at + 4, true)), true);
+}
+
+/** tools/lib/bpf/btf.c: btf_ext_visit_str_offs: each offset of a string becomes what `visit` answers. */
+export function btf_ext_visit_str_offs(ext: btf_ext, visit: (off: number) => number): void {
+	const word = (at: number): void => ext.dv.setUint32(at, visit(ext.dv.getUint32(at, true)), true);
+	const each = (info: btf_ext_info, fields: readonly number[]): void => {
+		for (const sec of info.secs) {
+			word(sec.recs - 8);
+			for (let i = 0; i < sec.num_info; i++) for (const f of fields) word(sec.recs + i * info.rec_size + f);
+		}
+	};
+	each(ext.func_info, []);
+	each(ext.line_info, [4, 8]);
+	each(ext.core_relo_info, [8]);
 }

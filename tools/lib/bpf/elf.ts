@@ -28,6 +28,7 @@ export const STT_NOTYPE = 0;
 export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
 export const STT_SECTION = 3;
+export const STV_DEFAULT = 0;
 export const STV_INTERNAL = 1;
 export const STV_HIDDEN = 2;
 
@@ -46,6 +47,7 @@ export interface Elf64_Shdr {
 	readonly sh_size: number;
 	readonly sh_link: number;
 	readonly sh_info: number;
+	readonly sh_addralign: number;
 	readonly sh_entsize: number;
 }
 
@@ -155,6 +157,7 @@ export class Elf {
 				sh_size: word(dv, at + 32),
 				sh_link: dv.getUint32(at + 40, true),
 				sh_info: dv.getUint32(at + 44, true),
+				sh_addralign: word(dv, at + 48),
 				sh_entsize: word(dv, at + 56),
 			};
 			this.headers[index] = h;

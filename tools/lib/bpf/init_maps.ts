@@ -58,6 +58,7 @@ import {
 	BPF_OBJ_NAME_LEN,
 	LIBBPF_ERRNO__FORMAT,
 	type Libbpf,
+	type LibbpfPrinter,
 	roundup,
 } from "./libbpf_internal.ts";
 import {
@@ -93,19 +94,19 @@ const LIBBPF_PIN_BY_NAME = 1;
 
 // enum map_def_parts
 const MAP_DEF_MAP_TYPE = 0x001;
-const MAP_DEF_KEY_TYPE = 0x002;
+export const MAP_DEF_KEY_TYPE = 0x002;
 const MAP_DEF_KEY_SIZE = 0x004;
-const MAP_DEF_VALUE_TYPE = 0x008;
+export const MAP_DEF_VALUE_TYPE = 0x008;
 const MAP_DEF_VALUE_SIZE = 0x010;
 const MAP_DEF_MAX_ENTRIES = 0x020;
 const MAP_DEF_MAP_FLAGS = 0x040;
 const MAP_DEF_NUMA_NODE = 0x080;
 const MAP_DEF_PINNING = 0x100;
-const MAP_DEF_INNER_MAP = 0x200;
+export const MAP_DEF_INNER_MAP = 0x200;
 const MAP_DEF_MAP_EXTRA = 0x400;
 
 /** struct btf_map_def */
-interface btf_map_def {
+export interface btf_map_def {
 	parts: number;
 	map_type: number;
 	key_type_id: number;
@@ -119,7 +120,7 @@ interface btf_map_def {
 	map_extra: bigint;
 }
 
-const new_def = (): btf_map_def => ({
+export const new_def = (): btf_map_def => ({
 	parts: 0,
 	map_type: 0,
 	key_type_id: 0,
@@ -352,7 +353,7 @@ function bpf_object__init_kconfig_map(obj: bpf_object): number {
 }
 
 /** A number that a map declaration carries as the length of an array; null (and a message) otherwise. */
-function get_map_field_int(lib: Libbpf, map_name: string, btf: Btf, m: btf_member): number | null {
+function get_map_field_int(lib: LibbpfPrinter, map_name: string, btf: Btf, m: btf_member): number | null {
 	const t = btf.skip_mods_and_typedefs(m.type);
 	const name = btf.name(m.name_off);
 	if (!btf_is_ptr(t)) {
@@ -372,7 +373,7 @@ function get_map_field_int(lib: Libbpf, map_name: string, btf: Btf, m: btf_membe
 }
 
 /** A 64-bit number: the same, or the one enumerator of an enum (__ulong). */
-function get_map_field_long(lib: Libbpf, map_name: string, btf: Btf, m: btf_member): bigint | null {
+function get_map_field_long(lib: LibbpfPrinter, map_name: string, btf: Btf, m: btf_member): bigint | null {
 	const t = btf.skip_mods_and_typedefs(m.type);
 	const name = btf.name(m.name_off);
 	if (btf_is_ptr(t)) {
@@ -392,8 +393,8 @@ function get_map_field_long(lib: Libbpf, map_name: string, btf: Btf, m: btf_memb
 }
 
 /** tools/lib/bpf/libbpf.c: parse_btf_map_def */
-function parse_btf_map_def(
-	lib: Libbpf,
+export function parse_btf_map_def(
+	lib: LibbpfPrinter,
 	map_name: string,
 	btf: Btf,
 	def_t: BtfType,

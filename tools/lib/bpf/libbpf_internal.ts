@@ -71,25 +71,12 @@ export interface LibbpfOptions {
 	known_kernel?: boolean;
 }
 
-/** libbpf of one process. */
-export class Libbpf {
-	readonly sys: Sys;
-	readonly heap: UserHeap;
-	readonly known_kernel: boolean;
-	/** kern_feature_cache: undefined when not yet probed */
-	readonly features: (boolean | undefined)[] = [];
-	/** The kernel's BTF, parsed once. */
-	btf_vmlinux: Btf | null = null;
-	/** Modules' BTF by BTF object id. */
-	readonly btf_modules = new Map<number, module_btf_data>();
+/** Where libbpf's messages go. */
+export class LibbpfPrinter {
 	private print_fn: libbpf_print_fn_t | null;
-	private release_text: string | null = null;
 
-	constructor(sys: Sys, opts: LibbpfOptions = {}) {
-		this.sys = sys;
-		this.heap = new UserHeap(sys);
-		this.known_kernel = opts.known_kernel ?? false;
-		this.print_fn = opts.print === undefined ? base_pr() : opts.print;
+	constructor(print?: libbpf_print_fn_t | null) {
+		this.print_fn = print === undefined ? base_pr() : print;
 	}
 
 	/** tools/lib/bpf/libbpf.c: libbpf_set_print; null keeps quiet. Returns the one before. */
@@ -111,6 +98,27 @@ export class Libbpf {
 	}
 	pr(level: libbpf_print_level, text: string): void {
 		this.print_fn?.(level, `libbpf: ${text}`);
+	}
+}
+
+/** libbpf of one process. */
+export class Libbpf extends LibbpfPrinter {
+	readonly sys: Sys;
+	readonly heap: UserHeap;
+	readonly known_kernel: boolean;
+	/** kern_feature_cache: undefined when not yet probed */
+	readonly features: (boolean | undefined)[] = [];
+	/** The kernel's BTF, parsed once. */
+	btf_vmlinux: Btf | null = null;
+	/** Modules' BTF by BTF object id. */
+	readonly btf_modules = new Map<number, module_btf_data>();
+	private release_text: string | null = null;
+
+	constructor(sys: Sys, opts: LibbpfOptions = {}) {
+		super(opts.print);
+		this.sys = sys;
+		this.heap = new UserHeap(sys);
+		this.known_kernel = opts.known_kernel ?? false;
 	}
 
 	/** uname(2).release of the kernel, "" when it does not say. */
