@@ -146,6 +146,11 @@ export class Skel {
 		return g;
 	}
 
+	/** Where a global lies in its section: of a variable of the arena, its distance from the arena's beginning. */
+	offsetOf(name: string): number {
+		return this.global(name).off;
+	}
+
 	/** Bytes of a global: of the mapped section, or of what it will begin with. */
 	bytes(name: string): Uint8Array {
 		const { map, off, size } = this.global(name);

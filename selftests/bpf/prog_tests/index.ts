@@ -2,7 +2,9 @@
 /** The ported tests, in alphabetical order as upstream's prog_tests/tests.h lists its own. */
 import type { ProgTest } from "../test_env.ts";
 import { arenaAtomics } from "./arena_atomics.ts";
+import { arenaHeap } from "./arena_heap.ts";
 import { arenaHtab } from "./arena_htab.ts";
+import { arenaKv } from "./arena_kv.ts";
 import { arenaList } from "./arena_list.ts";
 import { arenaMmap } from "./arena_mmap.ts";
 import { arenaPages } from "./arena_pages.ts";
@@ -43,7 +45,9 @@ import { xdp } from "./xdp.ts";
 
 export const progTests: readonly ProgTest[] = [
 	arenaAtomics,
+	arenaHeap,
 	arenaHtab,
+	arenaKv,
 	arenaList,
 	arenaMmap,
 	arenaPages,
