@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What the verifier says of helpers and context accesses that a program type describes wrongly. */
+
 import { describe, expect, it } from "vitest";
 import * as B from "../../include/linux/bpf.ts";
+import { ENOENT } from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { BTF_KIND_VAR } from "../../include/uapi/linux/btf.ts";
 import { assemble } from "../../lib/bpf_asm.ts";
@@ -224,6 +226,28 @@ describe("a kernel", () => {
 		const r = log("r0 = 0\nexit", {});
 		bpf.bpf_get_btf_vmlinux = get;
 		expect(r).toContain("in-kernel BTF is malformed");
+	});
+
+	it("whose kallsyms have functions only", () => {
+		const kconfig = kernel.kernel.config.kconfig as Map<string, string>;
+		const ksym = kernel.id_of("runqueues", BTF_KIND_VAR);
+		const insns = [
+			...BPF_LD_IMM64_RAW(1, U.BPF_PSEUDO_BTF_ID, ksym),
+			...decode_insns(assemble("r0 = 0\nexit").bytes),
+		];
+		const load = () => kernel.load({ type: U.BPF_PROG_TYPE_SCHED_CLS, insns });
+		kconfig.set("CONFIG_KALLSYMS", "y");
+		try {
+			expect(load()).toMatchObject({
+				err: -ENOENT,
+				log: expect.stringContaining("ldimm64 failed to find the address for kernel symbol 'runqueues'."),
+			});
+			kconfig.set("CONFIG_KALLSYMS_ALL", "y");
+			expect(load().err).toBeGreaterThanOrEqual(0);
+		} finally {
+			kconfig.delete("CONFIG_KALLSYMS");
+			kconfig.delete("CONFIG_KALLSYMS_ALL");
+		}
 	});
 
 	it("that has lost its functions' addresses", () => {

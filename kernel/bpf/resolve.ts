@@ -168,6 +168,14 @@ export function check_pseudo_btf_id(
 	return 0;
 }
 
+/** kernel/kallsyms.c: kallsyms_lookup_name: a kernel built without CONFIG_KALLSYMS_ALL knows of no data. */
+function kallsyms_lookup_name(env: bpf_verifier_env, name: string, is_func: boolean): bigint | undefined {
+	const { kconfig } = env.kernel.config;
+	const text_only =
+		kconfig.get("CONFIG_KALLSYMS") === "y" && kconfig.get("CONFIG_KALLSYMS_ALL") !== "y" && !is_func;
+	return text_only ? undefined : env.kernel.symbols.addr(name);
+}
+
 /** What check_pseudo_btf_id() does between getting the BTF and recording it. */
 function use_ksym(
 	env: bpf_verifier_env,
@@ -188,7 +196,7 @@ function use_ksym(
 	}
 
 	const sym_name = btf_name_by_offset(btf, t.name_off)!;
-	const addr = env.kernel.symbols.addr(sym_name);
+	const addr = kallsyms_lookup_name(env, sym_name, btf_type_is_func(t));
 	if (!addr) {
 		verbose(env, `ldimm64 failed to find the address for kernel symbol '${sym_name}'.\n`);
 		return -ENOENT;
