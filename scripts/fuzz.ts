@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * `npm run fuzz -- --count 100000 --seed N`: made-up programs on interpreter and JIT.
+ * `npm run fuzz -- --count 100000 --seed N`: made-up programs on the interpreter and on both JITs.
  *
  *     --mode gen|mutate|noise   valid-looking programs, those with bits flipped, or noise
  *     --index I                 only this program of the seed (with its log and instructions)
  *     --embedding N             every N-th accepted program runs with the state-embedding check
  *     --interpret               without the JIT
- *     --arch arm64              that architecture's JIT
+ *     --arch arm64              that architecture's JIT alone, not both
  *     --jobs N                  so many processes at once, a share of the programs each
  */
 import { spawn } from "node:child_process";
@@ -32,7 +32,7 @@ const argv = await yargs(process.argv.slice(2))
 		describe: "Check states of every N-th accepted program",
 	})
 	.option("interpret", { type: "boolean", default: false, describe: "Run on the interpreter alone" })
-	.option("arch", { choices: ["x86_64", "arm64"] as const, default: "x86_64" as const })
+	.option("arch", { choices: ["x86_64", "arm64", "both"] as const, default: "both" as const })
 	.option("jobs", { type: "number", default: 1, describe: "Processes that share the work" })
 	.option("share", { type: "boolean", hidden: true, default: false })
 	.option("findings", { type: "number", default: 20, describe: "Stop after so many findings" })

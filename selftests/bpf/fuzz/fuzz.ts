@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Runs made-up programs on two kernels, one with the JIT and one with the interpreter, and compares: the
- * verdict and its errno, and for what was accepted R0, maps, ring buffer and packet. A program that is
+ * Runs made-up programs on kernels that live in one process, with the interpreter and with the JIT of each
+ * architecture, and compares: the verdict and its errno, and for what was accepted R0, maps, ring buffer and packet. A program that is
  * rejected has to leave an errno and, from the verifier, a log; nothing may throw, fault or leak.
  */
 import type { Sys } from "../../../include/sys.ts";
@@ -45,8 +45,8 @@ export interface FuzzOptions {
 	mode?: FuzzMode;
 	/** Every n-th accepted program also runs with the state-embedding check; 0: none. */
 	embedding?: number;
-	/** Whose JIT; x86_64 when not given. */
-	arch?: "x86_64" | "arm64" | undefined;
+	/** Whose JITs; x86_64 when not given. */
+	arch?: "x86_64" | "arm64" | "both" | undefined;
 	/** Without the JIT: no emulated CPU is needed. */
 	interpretOnly?: boolean;
 	/** Called now and then with the number done. */
@@ -366,7 +366,7 @@ const BAD_LINE = /BUG|WARN|not ported|oops|verifier bug/i;
 export class Fuzzer {
 	private readonly o: FuzzOptions;
 	private readonly mode: FuzzMode;
-	private jit: Subject | null = null;
+	private jits: { name: string; subject: Subject }[] = [];
 	private interp!: Subject;
 	/** Kernels that hold every instruction against the verifier's states. */
 	private checked: Subject[] = [];
@@ -380,29 +380,37 @@ export class Fuzzer {
 	}
 
 	private boot(): void {
-		const hw = { arch: this.o.arch ?? "x86_64", cpus: 1, memory: 64 << 20 };
+		const hw = { cpus: 1, memory: 64 << 20 };
 		const off = { bpf_jit_enable: false, bpf_jit_always_on: false };
-		this.interp = new Subject({ ...hw, cpu: "none", config: off });
-		if (!this.o.interpretOnly) this.jit = new Subject({ ...hw, cpu: "unicorn" });
-		if (this.jit && this.jit.fds.join() !== this.interp.fds.join()) throw new Error("descriptors differ");
+		const [first] = this.arches();
+		this.interp = new Subject({ ...hw, arch: first, cpu: "none", config: off });
+		this.jits = [];
+		for (const arch of this.o.interpretOnly ? [] : this.arches()) {
+			const subject = new Subject({ ...hw, arch, cpu: "unicorn" });
+			this.jits.push({ name: `JIT of ${arch}`, subject });
+			if (subject.fds.join() !== this.interp.fds.join()) throw new Error("descriptors differ");
+		}
 		this.checked = [];
 		for (const s of this.subjects()) {
 			s.mirror.leaks();
 			s.mirror.dmesg();
 		}
 	}
+	private arches(): ["x86_64" | "arm64", ...("x86_64" | "arm64")[]] {
+		return this.o.arch === "both" ? ["x86_64", "arm64"] : [this.o.arch ?? "x86_64"];
+	}
 	private subjects(): Subject[] {
-		return this.jit ? [this.interp, this.jit] : [this.interp];
+		return [this.interp, ...this.jits.map((j) => j.subject)];
 	}
 
 	/** The same kernels with the state-embedding check on. */
 	private with_states(): Subject[] {
 		if (this.checked.length === 0) {
-			const hw = { arch: this.o.arch ?? "x86_64", cpus: 1, memory: 64 << 20 };
+			const hw = { cpus: 1, memory: 64 << 20 };
 			const off = { bpf_jit_enable: false, bpf_jit_always_on: false, state_embedding: true };
-			this.checked.push(new Subject({ ...hw, cpu: "none", config: off }));
-			if (this.jit)
-				this.checked.push(new Subject({ ...hw, cpu: "unicorn", config: { state_embedding: true } }));
+			this.checked.push(new Subject({ ...hw, arch: this.arches()[0], cpu: "none", config: off }));
+			for (const arch of this.o.interpretOnly ? [] : this.arches())
+				this.checked.push(new Subject({ ...hw, arch, cpu: "unicorn", config: { state_embedding: true } }));
 		}
 		return this.checked;
 	}
@@ -498,7 +506,8 @@ export class Fuzzer {
 		// kernel functions can be called by JITed programs only
 		if (errs[0] === -ENOTSUPP) return;
 		if (errs.some((e) => e !== errs[0])) {
-			this.find(index, `verdict: interpreter ${fds[0]}, JIT ${fds[1]}`, dump(p.insns));
+			const others = this.jits.map((j, i) => `${j.name} ${fds[i + 1]}`).join(", ");
+			this.find(index, `verdict: interpreter ${fds[0]}, ${others}`, dump(p.insns));
 			return;
 		}
 		if (fd < 0) {
@@ -533,14 +542,13 @@ export class Fuzzer {
 			this.embed(index, p, flags, seed, out[0]!);
 		if (p.wild || out.length < 2) return;
 		report.compared++;
-		for (const k of ["err", "retval", "data", "maps"] as const) {
-			if (out[0]![k] === out[1]![k]) continue;
-			this.find(
-				index,
-				`${k} differs: interpreter ${String(out[0]![k])}, JIT ${String(out[1]![k])}`,
-				dump(p.insns),
-			);
-			break;
+		for (const [i, { name }] of this.jits.entries()) {
+			const want = out[0]!;
+			const got = out[i + 1]!;
+			const k = (["err", "retval", "data", "maps"] as const).find((x) => want[x] !== got[x]);
+			if (k === undefined) continue;
+			const what = `${k} differs: interpreter ${String(want[k])}, ${name} ${String(got[k])}`;
+			this.find(index, what, dump(p.insns));
 		}
 	}
 }
