@@ -30,6 +30,8 @@ export class MachineSymbols implements SymbolTable {
 	/** Calls that kernel code makes by a function's entry. */
 	ftrace: Ftrace | null = null;
 	kprobes: Kprobes | null = null;
+	/** Bodies that read their arguments from the CPU. */
+	direct: ReadonlyMap<string, (cpu: Cpu) => bigint | number> | null = null;
 	constructor(machine: Machine) {
 		this.machine = machine;
 	}
@@ -39,8 +41,15 @@ export class MachineSymbols implements SymbolTable {
 		if (known !== undefined) return known;
 		const kind = this.kind_of(name);
 		if (!kind) return undefined;
-		if (kind.text) text.define(name, (cpu: Cpu) => this.call(name, cpu));
-		else if (kind.percpu) text.add(name, this.machine.percpu.define_static(name, kind.size), kind.size);
+		if (kind.text) {
+			const direct = this.direct?.get(name);
+			text.define(
+				name,
+				direct
+					? (cpu: Cpu) => (this.kprobes!.any ? this.call(name, cpu) : direct(cpu))
+					: (cpu: Cpu) => this.call(name, cpu),
+			);
+		} else if (kind.percpu) text.add(name, this.machine.percpu.define_static(name, kind.size), kind.size);
 		else text.define_data(name, kind.size);
 		return text.addr(name);
 	}
@@ -169,6 +178,7 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 			symbols.bodies = new BodyCaller(kernel);
 			symbols.ftrace = kernel.ftrace;
 			symbols.kprobes = kernel.kprobes;
+			symbols.direct = kernel.bpf.direct;
 			kernel.runner = new MachineRunner(kernel, machine);
 			if (!config.bpf_jit_enable) return;
 			const facts = {

@@ -11,6 +11,7 @@ import {
 	PERF_COUNT_SW_CONTEXT_SWITCHES,
 	PERF_COUNT_SW_CPU_MIGRATIONS,
 } from "../include/uapi/linux/perf_event.ts";
+import { GuestFault } from "../mm/guest_memory.ts";
 import { sys_bpf } from "./bpf/syscall.ts";
 import { do_epoll_create, do_epoll_ctl, do_epoll_wait } from "./eventpoll.ts";
 import { sys_perf_event_open } from "./events/core.ts";
@@ -349,27 +350,73 @@ export class TaskSys implements Sys {
 		if (this.task.mm.write(addr, bytes)) return;
 		throw new UserFault(this.task.mm.fault_addr, true, this.task.mm.fault_signal);
 	}
+	/** A fault of user memory as the process sees it; anything else is passed on. */
+	private fault(e: unknown, write: boolean): never {
+		if (!(e instanceof GuestFault)) throw e;
+		throw new UserFault(this.task.mm.fault_addr, write, this.task.mm.fault_signal);
+	}
 	load8(addr: number): number {
-		return this.load(addr, 1)[0]!;
+		const { user } = this.task.mm;
+		if (!user) return this.load(addr, 1)[0]!;
+		try {
+			return user.r8(addr);
+		} catch (e) {
+			return this.fault(e, false);
+		}
 	}
 	load32(addr: number): number {
-		const b = this.load(addr, 4);
-		return (b[0]! | (b[1]! << 8) | (b[2]! << 16) | (b[3]! << 24)) >>> 0;
+		const { user } = this.task.mm;
+		if (!user) return new DataView(this.load(addr, 4).buffer).getUint32(0, true);
+		try {
+			return user.r32(addr);
+		} catch (e) {
+			return this.fault(e, false);
+		}
 	}
 	load64(addr: number): bigint {
-		const b = this.load(addr, 8);
-		return new DataView(b.buffer, b.byteOffset, 8).getBigUint64(0, true);
+		const { user } = this.task.mm;
+		if (!user) return new DataView(this.load(addr, 8).buffer).getBigUint64(0, true);
+		try {
+			return user.r64(addr);
+		} catch (e) {
+			return this.fault(e, false);
+		}
 	}
 	store8(addr: number, v: number): void {
-		this.store(addr, Uint8Array.of(v));
+		const { user } = this.task.mm;
+		if (!user) {
+			this.store(addr, Uint8Array.of(v));
+			return;
+		}
+		try {
+			user.w8(addr, v);
+		} catch (e) {
+			this.fault(e, true);
+		}
 	}
 	store32(addr: number, v: number): void {
-		this.store(addr, Uint8Array.of(v & 255, (v >> 8) & 255, (v >> 16) & 255, (v >> 24) & 255));
+		const { user } = this.task.mm;
+		if (!user) {
+			this.store(addr, new Uint8Array(Uint32Array.of(v).buffer));
+			return;
+		}
+		try {
+			user.w32(addr, v >>> 0);
+		} catch (e) {
+			this.fault(e, true);
+		}
 	}
 	store64(addr: number, v: bigint): void {
-		const b = new Uint8Array(8);
-		new DataView(b.buffer).setBigUint64(0, BigInt.asUintN(64, v), true);
-		this.store(addr, b);
+		const { user } = this.task.mm;
+		if (!user) {
+			this.store(addr, new Uint8Array(BigUint64Array.of(v).buffer));
+			return;
+		}
+		try {
+			user.w64(addr, BigInt.asUintN(64, v));
+		} catch (e) {
+			this.fault(e, true);
+		}
 	}
 
 	callNative(addr: number, ...args: (number | bigint)[]): bigint {

@@ -3,6 +3,7 @@
  * include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-generic/mman-common.h: address
  * spaces and their areas. The kernel's struct file is seen through `MmFile` only.
  */
+import type { GuestMemory } from "./guest_memory.ts";
 
 export const PROT_NONE = 0;
 export const PROT_READ = 0x1;
@@ -116,6 +117,8 @@ export interface mm_struct {
 	write(addr: number, bytes: Uint8Array): boolean;
 	read_nofault(addr: number, len: number): Uint8Array | null;
 	write_nofault(addr: number, bytes: Uint8Array): boolean;
+	/** Loads and stores with the user's rights, faulting pages in: GuestFault, and fault_signal says which. */
+	readonly user?: GuestMemory;
 	readonly fault_signal: "SIGSEGV" | "SIGBUS";
 	readonly fault_addr: number;
 	exit(): void;

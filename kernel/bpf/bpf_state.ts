@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The state of kernel/bpf of one kernel: ids, tables, and what the kernel's files keep in statics. */
+import type { Cpu } from "../../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
 import type { bpf_link } from "./bpf_link.ts";
 import { LocalStorages } from "./bpf_local_storage.ts";
@@ -74,11 +75,17 @@ export class BpfState implements BpfSubsystem {
 	readonly link_idr: Idr<bpf_link> = new Idr(this.links);
 	readonly module_btfs: Map<string, { btf: btf; module: kmodule }> = new Map();
 	readonly bodies: Map<string, HelperBody> = new Map();
+	/** Bodies that take their arguments from the CPU's registers, beside the ones above: for what is called very often. */
+	readonly direct: Map<string, (cpu: Cpu) => bigint | number> = new Map();
 	/** Which map a pointer is: guest address → map; inner maps and programs' maps too. */
 	readonly map_by_addr: Map<number, bpf_map> = new Map();
+	/** The one that was last looked up there. */
+	last_map: bpf_map | null = null;
 	readonly prog_by_addr: Map<number, bpf_prog> = new Map();
 	/** Ring buffers by the address of their struct. */
 	readonly ringbufs: Map<number, bpf_ringbuf> = new Map();
+	/** The one that a record was last found in. */
+	last_ringbuf: bpf_ringbuf | null = null;
 	readonly layout_cache: Map<string, number> = new Map();
 	jit: ArchJit | null = null;
 	readonly prog_stats: Map<bpf_prog, { nsecs: bigint; cnt: bigint; misses: bigint }> = new Map();
@@ -137,8 +144,13 @@ export class BpfState implements BpfSubsystem {
 	}
 	/** The map behind a pointer that a program passed. */
 	map_of(ptr: bigint): bpf_map {
-		const map = this.map_by_addr.get(Number(BigInt.asIntN(64, ptr)));
-		if (!map) throw new Error(`0x${ptr.toString(16)} is no map`);
+		return this.map_at(Number(BigInt.asIntN(64, ptr)));
+	}
+	map_at(addr: number): bpf_map {
+		if (this.last_map?.addr === addr) return this.last_map;
+		const map = this.map_by_addr.get(addr);
+		if (!map) throw new Error(`0x${BigInt.asUintN(64, BigInt(addr)).toString(16)} is no map`);
+		this.last_map = map;
 		return map;
 	}
 	/** The program behind a pointer to its aux. */

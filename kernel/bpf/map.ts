@@ -144,7 +144,9 @@ export function map_image_add(map: bpf_map, addr: number): void {
 
 /** The guest's struct goes away; the memory is the map type's to free. */
 export function map_image_del(map: bpf_map): void {
-	impl(map.kernel).bpf.map_by_addr.delete(map.addr);
+	const { bpf } = impl(map.kernel);
+	bpf.map_by_addr.delete(map.addr);
+	bpf.last_map = null;
 }
 
 /** Write the fields of struct bpf_map that programs read through BTF. */

@@ -60,7 +60,8 @@ import { bpf_map_meta_equal } from "./map_in_map.ts";
 
 const RINGBUF_CREATE_FLAG_MASK = BPF_F_NUMA_NODE;
 const RINGBUF_POS_PAGES = 2;
-const RINGBUF_MAX_RECORD_SZ = 0xffffffffn / 4n;
+/** UINT_MAX / 4 */
+const RINGBUF_MAX_RECORD_SZ = 0x3fffffff;
 const FORCE_WAKEUP = BigInt(BPF_RB_FORCE_WAKEUP);
 const NO_WAKEUP = BigInt(BPF_RB_NO_WAKEUP);
 const U64 = (v: bigint): bigint => BigInt.asUintN(64, v);
@@ -123,6 +124,28 @@ export class bpf_ringbuf {
 	/** Address of the byte at a position. */
 	at(pos: bigint): number {
 		return this.data + Number(pos & BigInt(this.mask));
+	}
+
+	// The same as numbers. Those of the kernel are exact: no ring lives to see 2^53 bytes. What user space
+	// wrote for the consumer is read as a signed number, exact where it matters: near the producer's.
+	get consumer(): number {
+		return this.kernel.kmem.rptr(this.cons);
+	}
+	get producer(): number {
+		return this.kernel.kmem.rptr(this.prod);
+	}
+	set producer(v: number) {
+		this.kernel.kmem.wptr(this.prod, v);
+	}
+	get pending(): number {
+		return this.kernel.kmem.rptr(this.pend);
+	}
+	set pending(v: number) {
+		this.kernel.kmem.wptr(this.pend, v);
+	}
+	/** Address of the byte at a position that is a number. */
+	place(pos: number): number {
+		return this.data + (pos & this.mask);
 	}
 	/** irq_work_queue(&rb->work): bpf_ringbuf_notify() wakes all that wait. */
 	queue_notify(): void {
@@ -205,6 +228,7 @@ function ringbuf_map_free(map: bpf_map): void {
 	const k = impl(map.kernel);
 	const rb = rb_of(map);
 	k.bpf.ringbufs.delete(rb.addr);
+	k.bpf.last_ringbuf = null;
 	k.kmem.vunmap(rb.addr);
 	for (const p of rb.pages) k.kmem.put_page(p);
 	bpf_map_area_free(map.kernel, rb.pages_area);
@@ -301,50 +325,54 @@ function record_size(len: number): number {
 }
 
 /** kernel/bpf/ringbuf.c: __bpf_ringbuf_reserve: the record's address, or 0. */
-export function __bpf_ringbuf_reserve(rb: bpf_ringbuf, size: bigint): number {
-	const { kmem } = rb.kernel;
+export function __bpf_ringbuf_reserve(rb: bpf_ringbuf, size: number): number {
+	const { kernel, mask } = rb;
+	const { kmem } = kernel;
 	if (size > RINGBUF_MAX_RECORD_SZ) return 0;
-	const len = record_size(Number(size));
-	if (len > ringbuf_total_data_sz(rb)) return 0;
-	const mask = BigInt(rb.mask);
-	const cons_pos = rb.consumer_pos;
+	const len = record_size(size);
+	if (len > mask + 1) return 0;
+	const cons_pos = rb.consumer;
 
-	rb.kernel.local_irq_save();
+	kernel.local_irq_save();
 	rb.spinlock.lock();
 	try {
-		let pend_pos = rb.pending_pos;
-		const prod_pos = rb.producer_pos;
-		const new_prod_pos = U64(prod_pos + BigInt(len));
+		let pend_pos = rb.pending;
+		const prod_pos = rb.producer;
+		const new_prod_pos = prod_pos + len;
 		while (pend_pos < prod_pos) {
-			const hdr_len = kmem.r32(rb.at(pend_pos));
+			const hdr_len = kmem.r32(rb.place(pend_pos));
 			if (hdr_len & BPF_RINGBUF_BUSY_BIT) break;
-			pend_pos += BigInt(record_size(hdr_len & ~BPF_RINGBUF_DISCARD_BIT));
+			pend_pos += record_size(hdr_len & ~BPF_RINGBUF_DISCARD_BIT);
 		}
-		rb.pending_pos = pend_pos;
-		// neither the consumer nor the oldest record that is still busy may be overtaken
-		if (U64(new_prod_pos - cons_pos) > mask || U64(new_prod_pos - pend_pos) > mask) return 0;
-		const hdr = rb.at(prod_pos);
-		kmem.w32(hdr, (Number(size) | BPF_RINGBUF_BUSY_BIT) >>> 0);
+		rb.pending = pend_pos;
+		// neither the consumer nor the oldest record that is still busy may be overtaken; in 64 bits without sign
+		// a consumer ahead of the producer is far behind it
+		const used = new_prod_pos - cons_pos;
+		if (used < 0 || used > mask || new_prod_pos - pend_pos > mask) return 0;
+		const hdr = rb.place(prod_pos);
+		kmem.w32(hdr, (size | BPF_RINGBUF_BUSY_BIT) >>> 0);
 		kmem.w32(hdr + 4, Math.floor((hdr - rb.addr) / PAGE_SIZE));
-		rb.producer_pos = new_prod_pos;
+		rb.producer = new_prod_pos;
 		return hdr + BPF_RINGBUF_HDR_SZ;
 	} finally {
 		rb.spinlock.unlock();
-		rb.kernel.local_irq_restore();
+		kernel.local_irq_restore();
 	}
 }
 
 /** kernel/bpf/ringbuf.c: bpf_ringbuf_restore_from_rec */
 function bpf_ringbuf_restore_from_rec(k: KernelImpl, hdr: number): bpf_ringbuf {
-	const off = k.kmem.r32(hdr + 4) * PAGE_SIZE;
-	const addr = Math.floor(hdr / PAGE_SIZE) * PAGE_SIZE - off;
-	const rb = k.bpf.ringbufs.get(addr);
+	const addr = hdr - (hdr & (PAGE_SIZE - 1)) - k.kmem.r32(hdr + 4) * PAGE_SIZE;
+	const { bpf } = k;
+	if (bpf.last_ringbuf?.addr === addr) return bpf.last_ringbuf;
+	const rb = bpf.ringbufs.get(addr);
 	if (!rb) throw new Error(`no ring buffer at 0x${addr_to_u64(addr).toString(16)}`);
+	bpf.last_ringbuf = rb;
 	return rb;
 }
 
 /** kernel/bpf/ringbuf.c: bpf_ringbuf_commit */
-export function bpf_ringbuf_commit(k: KernelImpl, sample: number, flags: bigint, discard: boolean): void {
+export function bpf_ringbuf_commit(k: KernelImpl, sample: number, flags: number, discard: boolean): void {
 	const hdr = sample - BPF_RINGBUF_HDR_SZ;
 	const rb = bpf_ringbuf_restore_from_rec(k, hdr);
 	let new_len = k.kmem.r32(hdr) ^ BPF_RINGBUF_BUSY_BIT;
@@ -352,9 +380,34 @@ export function bpf_ringbuf_commit(k: KernelImpl, sample: number, flags: bigint,
 	k.kmem.w32(hdr, new_len >>> 0);
 	// the consumer caught up with this very record and sleeps
 	const rec_pos = hdr - rb.data;
-	const cons_pos = Number(rb.consumer_pos & BigInt(rb.mask));
-	if (flags & FORCE_WAKEUP) rb.queue_notify();
-	else if (cons_pos === rec_pos && !(flags & NO_WAKEUP)) rb.queue_notify();
+	const cons_pos = rb.consumer & rb.mask;
+	if (flags & BPF_RB_FORCE_WAKEUP) rb.queue_notify();
+	else if (cons_pos === rec_pos && !(flags & BPF_RB_NO_WAKEUP)) rb.queue_notify();
+}
+
+/** A number of 64 bits as a helper got it, for comparison: what is not exact is large anyway. */
+function size_of(size: bigint): number {
+	return size > 0xffffffffn ? Number.POSITIVE_INFINITY : Number(size);
+}
+
+/** The same of a register read as a signed number. */
+function large(size: number): number {
+	return size < 0 ? Number.POSITIVE_INFINITY : size;
+}
+
+/** kernel/bpf/ringbuf.c: bpf_ringbuf_output: 0 or a negative errno. */
+function bpf_ringbuf_output(
+	k: KernelImpl,
+	rb: bpf_ringbuf,
+	data: number,
+	size: number,
+	flags: number,
+): number {
+	const rec = __bpf_ringbuf_reserve(rb, size);
+	if (!rec) return -EAGAIN;
+	k.kmem.copy(rec, data, size);
+	bpf_ringbuf_commit(k, rec, flags, false);
+	return 0;
 }
 
 /** kernel/bpf/ringbuf.c: __bpf_user_ringbuf_peek */
@@ -427,24 +480,36 @@ export function register_ringbuf_helpers(k: KernelImpl): void {
 	const { bodies } = k.bpf;
 	const ring = (map: bigint): bpf_ringbuf => rb_of(k.bpf.map_of(map));
 	const u = (va: number): bigint => addr_to_u64(va);
+	const WAKEUPS = BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP;
 	bodies.set("bpf_ringbuf_reserve", (_c, map, size, flags) =>
-		flags ? 0n : u(__bpf_ringbuf_reserve(ring(map), size)),
+		flags ? 0n : u(__bpf_ringbuf_reserve(ring(map), size_of(size))),
 	);
-	bodies.set("bpf_ringbuf_submit", (_c, sample, flags) => {
-		bpf_ringbuf_commit(k, u64_to_addr(sample), flags, false);
-		return 0n;
-	});
-	bodies.set("bpf_ringbuf_discard", (_c, sample, flags) => {
-		bpf_ringbuf_commit(k, u64_to_addr(sample), flags, true);
-		return 0n;
-	});
-	bodies.set("bpf_ringbuf_output", (_c, map, data, size, flags) => {
-		if (flags & ~(NO_WAKEUP | FORCE_WAKEUP)) return BigInt(-EINVAL);
-		const rec = __bpf_ringbuf_reserve(ring(map), size);
-		if (!rec) return BigInt(-EAGAIN);
-		k.kmem.copy(rec, u64_to_addr(data), Number(size));
-		bpf_ringbuf_commit(k, rec, flags, false);
-		return 0n;
+	for (const [name, discard] of [
+		["bpf_ringbuf_submit", false],
+		["bpf_ringbuf_discard", true],
+	] as const) {
+		bodies.set(name, (_c, sample, flags) => {
+			bpf_ringbuf_commit(k, u64_to_addr(sample), Number(flags & 3n), discard);
+			return 0n;
+		});
+		k.bpf.direct.set(name, (cpu) => {
+			bpf_ringbuf_commit(k, cpu.argp(0), cpu.arg32(1), discard);
+			return 0;
+		});
+	}
+	bodies.set("bpf_ringbuf_output", (_c, map, data, size, flags) =>
+		flags & ~BigInt(WAKEUPS)
+			? BigInt(-EINVAL)
+			: BigInt(bpf_ringbuf_output(k, ring(map), u64_to_addr(data), size_of(size), Number(flags))),
+	);
+	// the two that programs call for every record, without the detour through wide integers
+	k.bpf.direct.set("bpf_ringbuf_reserve", (cpu) =>
+		cpu.argp(2) ? 0 : __bpf_ringbuf_reserve(rb_of(k.bpf.map_at(cpu.argp(0))), large(cpu.argp(1))),
+	);
+	k.bpf.direct.set("bpf_ringbuf_output", (cpu) => {
+		const flags = cpu.argp(3);
+		if (flags < 0 || flags > WAKEUPS) return -EINVAL;
+		return bpf_ringbuf_output(k, rb_of(k.bpf.map_at(cpu.argp(0))), cpu.argp(1), large(cpu.argp(2)), flags);
 	});
 	bodies.set("bpf_ringbuf_query", (_c, map, flags) => {
 		const rb = ring(map);
@@ -471,7 +536,7 @@ export function register_ringbuf_helpers(k: KernelImpl): void {
 		if (flags) return null_with(-EINVAL);
 		const err = bpf_dynptr_check_size(size);
 		if (err) return null_with(err);
-		const sample = __bpf_ringbuf_reserve(ring(map), BigInt(size));
+		const sample = __bpf_ringbuf_reserve(ring(map), size);
 		if (!sample) return null_with(-EINVAL);
 		bpf_dynptr_init(k.kmem, ptr, sample, BPF_DYNPTR_TYPE_RINGBUF, 0, size);
 		return 0n;
@@ -484,7 +549,7 @@ export function register_ringbuf_helpers(k: KernelImpl): void {
 			const ptr = u64_to_addr(ptr64);
 			const data = k.kmem.rptr(ptr);
 			if (!data) return 0n;
-			bpf_ringbuf_commit(k, data, flags, discard);
+			bpf_ringbuf_commit(k, data, Number(flags & 3n), discard);
 			bpf_dynptr_set_null(k.kmem, ptr);
 			return 0n;
 		});
