@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from "vitest";
-import { compare_moved_arm64, function_lengths, moved_value } from "./record_jit_arm64.ts";
+import { moved_value } from "../tools/upstream/arm64_moves.ts";
+import { compare_moved_arm64, function_lengths } from "./record_jit_arm64.ts";
 
 const words = (...list: number[]): Buffer => {
 	const out = Buffer.alloc(list.length * 4);

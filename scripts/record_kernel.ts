@@ -5,9 +5,13 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Sys } from "../include/sys.ts";
 import { BPF_MAP_CREATE, BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
+import type { KernelConfig } from "../kernel/kernel.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
 import { compare_moved } from "../tools/upstream/compare.ts";
+import type { Yardstick } from "../tools/upstream/judge.ts";
+import type { KernelFiles, MachineFacts } from "../tools/upstream/machine_facts.ts";
+import { kernel_files_of } from "../tools/upstream/record_file.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
 import { RecordJit, STAND_INS } from "./record_jit.ts";
 import { compare_moved_arm64 } from "./record_jit_arm64.ts";
@@ -31,6 +35,8 @@ export class Kallsyms {
 	private readonly addrs: bigint[] = [];
 	private readonly names: string[] = [];
 	private readonly order: number[];
+	/** Names that were asked for. */
+	readonly asked = new Set<string>();
 	constructor(text: string) {
 		for (const line of text.split("\n")) {
 			if (line.length < 20) continue;
@@ -46,6 +52,7 @@ export class Kallsyms {
 			.sort((a, b) => (addrs[a]! < addrs[b]! ? -1 : addrs[a]! > addrs[b]! ? 1 : a - b));
 	}
 	addr(name: string): bigint | undefined {
+		this.asked.add(name);
 		return this.by_name.get(name);
 	}
 	define(name: string, addr: bigint): void {
@@ -65,16 +72,14 @@ export class Kallsyms {
 	}
 }
 
-export interface RecordKernel {
+export interface RecordKernel extends Yardstick {
 	readonly sys: Sys;
 	/** An exception went through the kernel: do not use it any more. */
 	broken: boolean;
 	/** Before a load: whose addresses the next program gets. */
 	prepare(load: RecordLoad, prog: string): void;
-	/** Whether a call (by its immediate) goes to a function whose address is not known. */
-	is_stand_in(imm: number): boolean;
-	/** The image against the record's; null when equal. */
-	compare_jited(info: bpf_prog_info, load: RecordLoad): string | null;
+	/** Symbols that the mirror asked for until now. */
+	readonly symbols_asked: ReadonlySet<string>;
 }
 
 /** Names in the string section of a BTF: those of functions are among them. */
@@ -116,37 +121,45 @@ function compare_jited(info: bpf_prog_info, load: RecordLoad): string | null {
 	return null;
 }
 
-function module_btfs(dir: string): Record<string, Uint8Array> {
-	const out: Record<string, Uint8Array> = {};
-	for (const f of readdirSync(dir).sort()) {
-		if (f.endsWith(".btf") && f !== "vmlinux.btf")
-			out[f.slice(0, -4)] = new Uint8Array(readFileSync(join(dir, f)));
-	}
-	return out;
-}
-
 /** A process with descriptors 0 to 2 taken, by files that are no maps. */
 function with_stdio(sys: Sys): Sys {
 	for (let fd = 0; fd < 3; fd++) sys.epollCreate1(0);
 	return sys;
 }
 
+/** The files of a folder of records. */
+export function read_kernel_files(dir: string, arch: "x86_64" | "arm64"): KernelFiles {
+	const names = readdirSync(dir).filter((n) => !n.endsWith(".jsonl"));
+	return kernel_files_of(new Map(names.map((n) => [n, new Uint8Array(readFileSync(join(dir, n)))])), arch);
+}
+
+/** What a mirror's configuration takes from a machine. */
+function config_of(facts: MachineFacts): Partial<KernelConfig> {
+	const { mitigations_off, bpf_jit_harden, unprivileged_bpf_disabled } = facts;
+	const config: Partial<KernelConfig> = { mitigations_off, bpf_jit_harden, unprivileged_bpf_disabled };
+	config.cpus = facts.cpus ?? 1;
+	if (facts.x86) config.x86 = facts.x86;
+	if (facts.arm64) config.arm64 = facts.arm64;
+	return config;
+}
+
 /** The same types and configuration on a kernel that runs programs, at addresses of its own. */
-export function bootRunKernel(dir: string, arch: "x86_64" | "arm64"): { sys: Sys; settle(): void } {
+export function bootRunKernel(files: KernelFiles): { sys: Sys; settle(): void } {
+	const { arch } = files.facts;
 	const mirror = bootMirror({
 		arch,
-		kconfig: readFileSync(join(dir, "kconfig"), "latin1"),
-		vmlinuxBtf: new Uint8Array(readFileSync(join(dir, "vmlinux.btf"))),
-		moduleBtfs: module_btfs(dir),
+		kconfig: files.kconfig,
+		vmlinuxBtf: files.vmlinuxBtf,
+		moduleBtfs: files.moduleBtfs,
 	});
 	return { sys: with_stdio(mirror.newProcess()), settle: () => mirror.kernel.settle() };
 }
 
-/** Boot with the files of a folder of records. */
-export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordKernel {
-	const moduleBtfs = module_btfs(dir);
-	const kallsyms = readFileSync(join(dir, "kallsyms"));
-	const symbols = new Kallsyms(kallsyms.toString("latin1"));
+/** Boot with another kernel's symbols, types and configuration. */
+export function bootRecordKernel(files: KernelFiles): RecordKernel {
+	const { moduleBtfs, kallsyms, kconfig } = files;
+	const { arch } = files.facts;
+	const symbols = new Kallsyms(Buffer.from(kallsyms).toString("latin1"));
 	for (const [name, addr] of DATA[arch]) symbols.define(name, addr);
 	let stand_in = STAND_INS[arch].from;
 	for (const data of Object.values(moduleBtfs)) {
@@ -155,32 +168,15 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 			stand_in += 16n;
 		}
 	}
-	const kconfig = readFileSync(join(dir, "kconfig"));
 	const mirror = bootMirror({
 		arch,
 		memory: 1 << 30,
-		config: {
-			bpf_jit_always_on: true,
-			x86: {
-				ibt: true,
-				retpoline: "off",
-				rethunk: false,
-				sls: false,
-				bmi2: true,
-				pgtable_levels: 5,
-				clear_bhb: false,
-			},
-			arm64: { lse_atomics: true, bti: false, pac: false, va_bits: 52 },
-		},
-		kconfig: kconfig.toString("latin1"),
-		foreign: {
-			symbols,
-			vmlinuxBtf: new Uint8Array(readFileSync(join(dir, "vmlinux.btf"))),
-			moduleBtfs,
-		},
+		config: { bpf_jit_always_on: true, ...config_of(files.facts) },
+		kconfig,
+		foreign: { symbols, vmlinuxBtf: files.vmlinuxBtf, moduleBtfs },
 	});
 	const { kernel } = mirror;
-	kernel.pseudo_files.set("/proc/kallsyms", () => new Uint8Array(kallsyms));
+	kernel.pseudo_files.set("/proc/kallsyms", () => kallsyms);
 	const gz = new Uint8Array(gzipSync(kconfig));
 	kernel.pseudo_files.set("/proc/config.gz", () => gz);
 	const jit = new RecordJit(kernel);
@@ -205,6 +201,7 @@ export function bootRecordKernel(dir: string, arch: "x86_64" | "arm64"): RecordK
 	return {
 		sys,
 		broken: false,
+		symbols_asked: symbols.asked,
 		prepare: (load, prog) => jit.prepare(load, prog),
 		is_stand_in: (imm) => {
 			const addr = (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm);

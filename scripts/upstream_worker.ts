@@ -6,53 +6,23 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TestLoader } from "../selftests/bpf/test_loader.ts";
-import { type bpf_object, Libbpf } from "../tools/lib/bpf/libbpf.ts";
-import { ArenaPlace } from "../tools/upstream/arena_place.ts";
-import { compare_insns, compare_xlated, first_line_diff, mask_log } from "../tools/upstream/compare.ts";
-import { type LoadCase, type LoadResult, type LogBuffer, load_case } from "../tools/upstream/load_case.ts";
+import type { bpf_object } from "../tools/lib/bpf/libbpf.ts";
+import { compare_run, judge_load, plain } from "../tools/upstream/judge.ts";
+import { type LoadCase, type LoadResult, load_case } from "../tools/upstream/load_case.ts";
 import { enter_test, pre_execution } from "../tools/upstream/prog_tests.ts";
 import { has_log, is_unpriv, load_raw } from "../tools/upstream/raw_case.ts";
 import type { ProgRecord, RecordLoad, RecordSet } from "../tools/upstream/records.ts";
 import { type RawRecord, read_object, read_raw } from "../tools/upstream/records.ts";
-import type { Finding, Job, JobOptions, Level, ProgScore, WorkerMessage } from "../tools/upstream/score.ts";
-import { bootRecordKernel, bootRunKernel, type RecordKernel } from "./record_kernel.ts";
-
-const LOG_SIZE = 64 << 20;
-
-interface Machine {
-	kernel: RecordKernel;
-	arena: ArenaPlace;
-	lib: Libbpf;
-	log: LogBuffer;
-	said: () => string;
-}
-
-function machine(set: RecordSet, arch: "x86_64" | "arm64"): Machine {
-	const kernel = bootRecordKernel(set.dir, arch);
-	const arena = new ArenaPlace(kernel.sys);
-	let text = "";
-	const lib = new Libbpf(kernel.sys, {
-		known_kernel: true,
-		print: (level, line) => {
-			if (level === 0) text += line;
-		},
-	});
-	const said = (): string => {
-		const t = text;
-		text = "";
-		return t;
-	};
-	return { kernel, arena, lib, log: { addr: lib.heap.alloc(LOG_SIZE), size: LOG_SIZE }, said };
-}
-
-/** Text without its numbers, for what differs in them only. */
-function plain(text: string): string {
-	return text
-		.split("\n")[0]!
-		.replace(/0x[0-9a-f]+/g, "0xX")
-		.replace(/-?\d+/g, "N")
-		.slice(0, 110);
-}
+import type { Job, JobOptions, Level, ProgScore, WorkerMessage } from "../tools/upstream/score.ts";
+import { read_kernel_files } from "./record_kernel.ts";
+import {
+	load_as_recorded,
+	type Machine,
+	machine_of,
+	type RunMachine,
+	run_as_recorded,
+	run_machine_of,
+} from "./record_machine.ts";
 
 function case_of(rec: ProgRecord, load: RecordLoad, unpriv: boolean, o: JobOptions): LoadCase {
 	const btf = rec.tags?.find((t) => t.startsWith("comment:test_btf_path="))?.split("=")[1];
@@ -68,35 +38,16 @@ function case_of(rec: ProgRecord, load: RecordLoad, unpriv: boolean, o: JobOptio
 }
 
 /** A kernel that runs programs, and the annotations of the object at hand. */
-interface Runner {
-	dir: string;
-	lib: Libbpf;
-	said: () => string;
-	log: LogBuffer;
-	arena: ArenaPlace;
+interface Runner extends RunMachine {
+	readonly dir: string;
 	loader: TestLoader | null;
 	obj: string;
-	settle(): void;
 	broken: boolean;
 }
 
 function runner(set: RecordSet, arch: "x86_64" | "arm64"): Runner {
-	const kernel = bootRunKernel(set.dir, arch);
-	const arena = new ArenaPlace(kernel.sys);
-	let text = "";
-	const lib = new Libbpf(kernel.sys, {
-		known_kernel: true,
-		print: (level, line) => {
-			if (level === 0) text += line;
-		},
-	});
-	const said = (): string => {
-		const t = text;
-		text = "";
-		return t;
-	};
-	const log = { addr: lib.heap.alloc(1 << 20), size: 1 << 20 };
-	return { dir: set.dir, arena, lib, said, log, loader: null, obj: "", settle: kernel.settle, broken: false };
+	const machine = run_machine_of(read_kernel_files(set.dir, arch));
+	return { ...machine, dir: set.dir, loader: null, obj: "", broken: false };
 }
 
 /** Runs a program and holds it against its annotations; adds to the score. */
@@ -134,12 +85,7 @@ function score_run(
 				level: 0,
 				run: (obj: bpf_object) => pre_execution(obj, rec.obj),
 			};
-			let got = load_case(r.lib, c, r.log, r.said);
-			r.settle();
-			r.arena.want = r.arena.of_record(got.info?.xlated_prog_insns, brief.xlated);
-			if (r.arena.want) got = load_case(r.lib, c, r.log, r.said);
-			r.arena.want = 0;
-			r.settle();
+			const got = run_as_recorded(r, c, brief);
 			if (got.err) return `run: does not load: ${got.err} ${got.libbpf}`;
 			return compare_run(got, brief, rec.tags);
 		});
@@ -169,12 +115,6 @@ function score_run(
 	}
 }
 
-/** The last thing a log says before the statistics. */
-function last_words(log: string): string {
-	const lines = log.split("\n").filter((l) => l && !/^(processed|verification time|stack depth) /.test(l));
-	return lines.at(-1) ?? "(no log)";
-}
-
 function score_load(
 	m: Machine,
 	rec: ProgRecord,
@@ -185,17 +125,8 @@ function score_load(
 ): ProgScore {
 	const with_log = full.log !== undefined && full.level >= 2 && o.log;
 	const c: LoadCase = { ...case_of(rec, brief, unpriv, o), level: with_log ? full.level : brief.level };
-	m.kernel.prepare(brief, rec.prog!);
 	const who = { obj: rec.obj, prog: rec.prog!, unpriv };
-	const got = attempt(m, o, who, () => {
-		const first = load_case(m.lib, c, m.log, m.said);
-		m.arena.want = m.arena.of_record(first.info?.xlated_prog_insns, brief.xlated);
-		if (!m.arena.want) return first;
-		m.kernel.prepare(brief, rec.prog!);
-		const again = load_case(m.lib, c, m.log, m.said);
-		m.arena.want = 0;
-		return again;
-	});
+	const got = attempt(m, o, who, () => load_as_recorded(m, c, brief));
 	return "levels" in got ? got : judge(m, who, brief, full, with_log, got, o);
 }
 
@@ -258,83 +189,9 @@ function judge(
 	got: LoadResult,
 	o: JobOptions,
 ): ProgScore {
-	const levels: ProgScore["levels"] = {};
-	const findings: Finding[] = [];
-	const note = (level: Level, ok: boolean, finding: () => Omit<Finding, "level">): void => {
-		levels[level] = ok;
-		if (!ok) findings.push({ level, ...finding() });
-	};
-	if (o.dump) {
-		const dir = o.dump;
-		writeDump(dir, `${who.obj}.${who.prog.replaceAll("/", "_")}${who.unpriv ? ".u" : ""}`, got, full);
-	}
-	if (brief.processed < 0 && brief.err && brief.insns !== undefined) {
-		// user space gave up, or the kernel before its verifier
-		note("verdict", got.err !== 0 || got.open_err !== 0, () => ({
-			cause: `accepted, real ${brief.err}: ${plain(brief.libbpf?.split("\n")[0] ?? "")}`,
-			text: `accepted, real ${brief.err}: ${brief.libbpf}`,
-		}));
-		levels.before = true;
-		return { ...who, levels, findings, ms: got.ms };
-	}
-	if (brief.insns && got.open_err === 0) {
-		const diff = compare_insns(
-			got.insns,
-			Buffer.from(brief.insns, "hex"),
-			(i) => got.map_names.get(i),
-			brief.maps ?? [],
-		);
-		note("insns", diff === null, () => ({ cause: plain(diff!), text: diff! }));
-	}
-	const err = got.open_err || got.err;
-	note("verdict", err === brief.err, () => ({
-		cause: `err ${err}, real ${brief.err}: ${plain(brief.err === 0 || got.processed < 0 ? (got.processed < 0 ? (got.libbpf.split("\n")[0] ?? "") : last_words(got.log)) : last_words(full.log ?? ""))}`,
-		text: `err ${err}, real ${brief.err}\nours: ${got.processed < 0 ? got.libbpf : ""}${last_words(got.log)}\nreal: ${last_words(full.log ?? "")}`,
-	}));
-	if (brief.processed >= 0 || with_log)
-		note("stats", got.processed === brief.processed, () => ({
-			cause: "processed",
-			text: `processed ${got.processed}, real ${brief.processed}`,
-		}));
-	if (with_log) {
-		const diff = first_line_diff(mask_log(got.log), mask_log(full.log!), o.show ? 25 : 3, o.show ? 8 : 3);
-		note("log", diff === null, () => ({
-			cause: `${plain(diff!.ours[0] ?? "(end)")}  |real|  ${plain(diff!.theirs[0] ?? "(end)")}`,
-			text: [
-				`line ${diff!.line}`,
-				...diff!.before.map((l) => `       ${l}`),
-				...diff!.theirs.map((l) => `  real ${l}`),
-				...diff!.ours.map((l) => `  ours ${l}`),
-			].join("\n"),
-		}));
-	}
-	if (brief.xlated && got.err === 0) {
-		const diff = got.info
-			? compare_xlated(got.info.xlated_prog_insns, Buffer.from(brief.xlated, "hex"), m.kernel.is_stand_in)
-			: "no info";
-		note("xlated", diff === null, () => ({ cause: plain(diff!), text: diff! }));
-	}
-	if (o.jit && brief.jited && got.err === 0) {
-		const diff = got.info ? m.kernel.compare_jited(got.info, brief) : "no info";
-		note("jited", diff === null, () => ({ cause: plain(diff!), text: diff! }));
-	}
-	return { ...who, levels, findings, ms: got.ms };
-}
-
-function compare_run(got: LoadResult, want: RecordLoad, tags: readonly string[] | undefined): string | null {
-	const run = got.run!;
-	const real = want.run!;
-	if (run.err !== -real.err) return `run: err ${run.err}, real ${-real.err}`;
-	if (real.err) return null;
-	const any = tags?.includes("comment:test_retval=POINTER_VALUE") ?? false;
-	if (!any && run.retval !== real.retval >>> 0) return `run: retval ${run.retval}, real ${real.retval}`;
-	if (run.size_out !== real.size_out) return `run: size_out ${run.size_out}, real ${real.size_out}`;
-	if (run.out !== real.out) return `run: out ${run.out}, real ${real.out}`;
-	for (const [name, hex] of Object.entries(want.data ?? {})) {
-		if (run.data[name] !== undefined && run.data[name] !== hex)
-			return `run: ${name} ${run.data[name]}, real ${hex}`;
-	}
-	return null;
+	if (o.dump)
+		writeDump(o.dump, `${who.obj}.${who.prog.replaceAll("/", "_")}${who.unpriv ? ".u" : ""}`, got, full);
+	return { ...who, ...judge_load(m.kernel, brief, full, with_log, got, o), ms: got.ms };
 }
 
 function writeDump(dir: string, name: string, got: LoadResult, want: RecordLoad): void {
@@ -412,7 +269,7 @@ function main(): void {
 	process.on("message", (job: Job) => {
 		const get = (): Machine => {
 			if (!current || dir !== job.set.dir || current.kernel.broken) {
-				current = machine(job.set, job.options.arch);
+				current = machine_of(read_kernel_files(job.set.dir, job.options.arch));
 				dir = job.set.dir;
 			}
 			return current;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror`: one command, a subcommand for each tool. */
 import yargs from "yargs";
+import { compareCommand } from "./cmd_compare.ts";
 import { conformanceCommand } from "./cmd_conformance.ts";
 import { dumpCommand } from "./cmd_dump.ts";
 import { genCommand } from "./cmd_gen.ts";
+import { recordCommand } from "./cmd_record.ts";
 import { runCommand } from "./cmd_run.ts";
 import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
@@ -25,6 +27,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(runCommand(done))
 		.command(dumpCommand(done))
 		.command(genCommand(done))
+		.command(compareCommand(done))
+		.command(recordCommand(done))
 		.command(conformanceCommand(done))
 		.command(vmCommand(done))
 		.demandCommand(1, "Which command? See --help.")

@@ -124,8 +124,9 @@ const ERROR_INJECTION: ReadonlySet<string> = new Set([
 	"bpf_testmod_test_write",
 ]);
 
-/** lib/error-inject.c: within_error_injection_list, by name: every system call is in it. */
+/** lib/error-inject.c: within_error_injection_list, by name: every system call is in it. A kernel built without has no list. */
 export function within_error_injection_list(kernel: Kernel, func_name: string): boolean {
+	if (kernel.config.kconfig.get("CONFIG_FUNCTION_ERROR_INJECTION") !== "y") return false;
 	if (ERROR_INJECTION.has(func_name)) return true;
 	if (kernel.bpf.error_injection?.has(func_name)) return true;
 	return /^__(x64|ia32|ia32_compat|x64_compat|arm64|arm64_compat)_(compat_)?sys_/.test(func_name);

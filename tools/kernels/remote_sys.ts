@@ -108,8 +108,10 @@ class Request {
 	prepend(first: Request): void {
 		const mine = Buffer.from(this.buf.subarray(8, this.len));
 		this.len = 8;
-		this.buf.set(first.buf.subarray(8, first.len), this.room(first.bytes));
-		this.buf.set(mine, this.room(mine.length));
+		// room() may give a larger buffer: ask for it first
+		const at = this.room(first.bytes + mine.length);
+		this.buf.set(first.buf.subarray(8, first.len), at);
+		this.buf.set(mine, at + first.bytes);
 	}
 
 	frame(seq: number): Uint8Array {

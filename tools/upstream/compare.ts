@@ -50,6 +50,21 @@ export function mask_log(log: string): string {
 		.replace(/verification time \d+ usec/g, "verification time N usec");
 }
 
+/**
+ * A log in which the kernel's own addresses are numbered in the order of their appearance: logs of two kernels
+ * are equal then only if one address of the one is one address of the other throughout.
+ */
+export function canonical_log(log: string): string {
+	const numbers = new Map<string, number>();
+	return log
+		.replace(/0xff[0-9a-f]{14}\b/g, (addr) => {
+			const n = numbers.get(addr) ?? numbers.size + 1;
+			numbers.set(addr, n);
+			return `0xff…#${n}`;
+		})
+		.replace(/verification time \d+ usec/g, "verification time N usec");
+}
+
 /** Where two texts part. */
 export interface TextDiff {
 	/** Line number from 1. */

@@ -5,12 +5,14 @@
  */
 import {
 	BPF_F_ZERO_SEED,
+	BPF_MAP_TYPE_ARENA,
 	BPF_MAP_TYPE_ARRAY,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS,
 	BPF_MAP_TYPE_CGROUP_ARRAY,
 	BPF_MAP_TYPE_CGROUP_STORAGE,
 	BPF_MAP_TYPE_HASH,
 	BPF_MAP_TYPE_HASH_OF_MAPS,
+	BPF_MAP_TYPE_LRU_HASH,
 	BPF_MAP_TYPE_PERCPU_ARRAY,
 	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
 	BPF_MAP_TYPE_PERCPU_HASH,
@@ -27,6 +29,7 @@ import {
 	bpf_map__is_internal,
 	bpf_map__set_autocreate,
 	bpf_map__set_max_entries,
+	bpf_map_get_next_key,
 	bpf_map_lookup_elem,
 	type bpf_object,
 	bpf_object__close,
@@ -45,6 +48,8 @@ import {
 	type bpf_test_run_opts,
 	type Libbpf,
 } from "../lib/bpf/libbpf.ts";
+
+import type { RecordLoad } from "./records.ts";
 
 export const CAP_NET_ADMIN = 12;
 export const CAP_SYS_ADMIN = 21;
@@ -97,6 +102,15 @@ export interface LoadCase {
 	btf_custom_path?: string | undefined;
 	/** Run it after the load, as the records' kernel was asked to; called before: 0, or what went wrong. */
 	run?: (obj: bpf_object) => number;
+	/** What it is run with; 64 zero bytes of data by themselves. */
+	input?: RunInput | undefined;
+}
+
+/** Input of a test run, in hex where a record has it. */
+export interface RunInput {
+	data?: string | undefined;
+	ctx?: string | undefined;
+	repeat?: number | undefined;
 }
 
 export interface RunResult {
@@ -106,6 +120,8 @@ export interface RunResult {
 	out: string;
 	/** Contents of the data maps afterwards, by name. */
 	data: Record<string, string>;
+	/** What is in arrays and hashes, by name: key and value, in the order of keys. */
+	entries: Record<string, [string, string][]>;
 }
 
 export interface LoadResult {
@@ -121,6 +137,10 @@ export interface LoadResult {
 	insns: Uint8Array;
 	/** Name of the map that an instruction loads, by the instruction's index. */
 	map_names: Map<number, string>;
+	/** Where the process mapped its arena; 0 without one. */
+	arena: number;
+	/** Maps that were made, in the object's order. */
+	maps: NonNullable<RecordLoad["maps"]>;
 	info: bpf_prog_info | null;
 	run: RunResult | null;
 	ms: number;
@@ -158,25 +178,65 @@ export function read_text(lib: Libbpf, log: LogBuffer): string {
 	return parts.join("");
 }
 
-function test_run(lib: Libbpf, obj: bpf_object, prog: bpf_program): RunResult {
+function map_of(map: bpf_map): NonNullable<RecordLoad["maps"]>[number] {
+	const { type, key_size, value_size, max_entries, map_flags } = map.def;
+	return {
+		name: map.name,
+		fd: map.fd,
+		type,
+		key: key_size,
+		value: value_size,
+		max: max_entries,
+		flags: map_flags,
+		extra: Number(map.map_extra),
+	};
+}
+
+/** Maps whose elements can be read one by one, and are the same for every CPU. */
+const PLAIN_MAPS: readonly number[] = [BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH];
+/** Elements that are looked at, at most. */
+const MAX_ENTRIES = 256;
+
+const to_hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+function entries_of(lib: Libbpf, map: bpf_map): [string, string][] {
+	const out: [string, string][] = [];
+	const key = new Uint8Array(map.def.key_size);
+	const value = new Uint8Array(map.def.value_size);
+	for (let prev: Uint8Array | null = null; out.length < MAX_ENTRIES; prev = key.slice()) {
+		if (bpf_map_get_next_key(lib, map.fd, prev, key) < 0) break;
+		if (bpf_map_lookup_elem(lib, map.fd, key, value) >= 0) out.push([to_hex(key), to_hex(value)]);
+	}
+	return out.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function test_run(lib: Libbpf, obj: bpf_object, prog: bpf_program, input: RunInput): RunResult {
 	const out = new Uint8Array(256);
+	const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
+	const ctx: bpf_test_run_opts = input.ctx === undefined ? {} : { ctx_in: bytes(input.ctx) };
+	const data_in = input.data === undefined ? new Uint8Array(64) : bytes(input.data);
 	const opts: bpf_test_run_opts =
-		prog.type === BPF_PROG_TYPE_SYSCALL ? {} : { data_in: new Uint8Array(64), data_out: out, repeat: 1 };
+		prog.type === BPF_PROG_TYPE_SYSCALL ? ctx : { ...ctx, data_in, data_out: out, repeat: input.repeat ?? 1 };
 	const err = bpf_prog_test_run_opts(lib, prog.fd, opts);
 	const size_out = opts.data_size_out ?? 0;
 	const data: Record<string, string> = {};
+	const entries: RunResult["entries"] = {};
 	for (const map of obj.maps) {
-		if (!bpf_map__is_internal(map) || map.fd < 0) continue;
+		if (map.fd < 0) continue;
+		if (!bpf_map__is_internal(map)) {
+			if (PLAIN_MAPS.includes(map.def.type)) entries[map.name] = entries_of(lib, map);
+			continue;
+		}
 		const value = new Uint8Array(map.def.value_size);
-		if (bpf_map_lookup_elem(lib, map.fd, new Uint8Array(4), value) >= 0)
-			data[map.name] = Buffer.from(value).toString("hex");
+		if (bpf_map_lookup_elem(lib, map.fd, new Uint8Array(4), value) >= 0) data[map.name] = to_hex(value);
 	}
 	return {
 		err,
 		retval: opts.retval ?? 0,
 		size_out,
-		out: Buffer.from(out.subarray(0, Math.min(size_out, 256))).toString("hex"),
+		out: to_hex(out.subarray(0, Math.min(size_out, 256))),
 		data,
+		entries,
 	};
 }
 
@@ -191,6 +251,8 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 		processed: -1,
 		insns: new Uint8Array(0),
 		map_names: new Map(),
+		arena: 0,
+		maps: [],
 		info: null,
 		run: null,
 		ms: 0,
@@ -223,6 +285,8 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 		bpf_program__set_flags(prog, prog.prog_flags | c.flags);
 		result.err = bpf_object__load(obj);
 		result.insns = prog.insns;
+		result.maps = obj.maps.filter((m) => m.fd >= 0).map(map_of);
+		result.arena = obj.maps.find((m) => m.def.type === BPF_MAP_TYPE_ARENA)?.mmaped ?? 0;
 		for (const { insn_idx, map } of prog.map_fd_insns) result.map_names.set(insn_idx, map.name);
 		result.log = read_text(lib, log);
 		result.processed = Number(/^processed (\d+) insns /m.exec(result.log)?.[1] ?? -1);
@@ -233,7 +297,7 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 			if (c.run) {
 				const err = c.run(obj);
 				if (err) throw new Error(`preparing the run of ${c.prog}: ${err}`);
-				result.run = test_run(lib, obj, prog);
+				result.run = test_run(lib, obj, prog, c.input ?? {});
 			}
 		}
 		return done();

@@ -131,6 +131,8 @@ export function load_raw(lib: Libbpf, r: RawRecord, log: LogBuffer, said: () => 
 			processed: Number(/^processed (\d+) insns /m.exec(text)?.[1] ?? -1),
 			insns,
 			map_names: new Map(),
+			arena: 0,
+			maps: [],
 			info: typeof info === "number" ? null : info,
 			run: null,
 			ms: performance.now() - start,

@@ -27,6 +27,15 @@ export interface RecordRun {
 	out: string;
 }
 
+/** Where two runs of one program differ (times, random numbers): by name, offsets of eight bytes each. */
+export interface VolatileRun {
+	retval?: boolean;
+	out?: number[];
+	data?: Record<string, number[]>;
+	/** Maps whose elements are not the same. */
+	entries?: string[];
+}
+
 /** One load of a record. */
 export interface RecordLoad {
 	skipped?: boolean;
@@ -54,8 +63,16 @@ export interface RecordLoad {
 	jited_ksyms?: string[];
 	jited_func_lens?: number[];
 	jited_lines?: [number, string][];
+	/** What the program was run with, where that is not 64 zero bytes (hex). */
+	run_in?: { data?: string; ctx?: string; repeat?: number };
 	run?: RecordRun;
+	/** Where the process had the arena (hex). */
+	arena?: string;
 	data?: Record<string, string>;
+	/** Elements of arrays and hashes after the run: key and value. */
+	entries?: Record<string, [string, string][]>;
+	/** A second run of the same gave something else: what of it is not to be compared. */
+	volatile?: VolatileRun;
 }
 
 /** A program's record. */

@@ -17,6 +17,15 @@ export interface VersionDiff {
 	readonly tests?: readonly string[];
 	/** Lines of a newer log, and what 6.12 says in their place. */
 	readonly log?: readonly (readonly [newer: RegExp, of_6_12: string])[];
+	/** Whether it is what makes two loads differ. */
+	readonly explains?: (d: Differing) => boolean;
+}
+
+/** What both kernels made of a load in which they differ at a level. */
+export interface Differing {
+	readonly level: string;
+	readonly ours: { readonly err: number; readonly log: string };
+	readonly theirs: { readonly err: number; readonly log: string };
 }
 
 export const VERSION_DIFFS: readonly VersionDiff[] = [
@@ -100,4 +109,18 @@ export function log_as_of_6_12(release: string | undefined, log: string): string
 	for (const d of version_diffs(release))
 		for (const [newer, old] of d.log ?? []) text = text.replace(newer, old);
 	return text;
+}
+
+/** The known difference between 6.12 and a release that makes a load differ at a level; null when it is none. */
+export function explain_by_version(
+	release: string,
+	level: string,
+	ours: { readonly err: number; readonly log: string },
+	brief: { readonly err: number },
+	full: { readonly log?: string },
+): VersionDiff | null {
+	const known = version_diffs(release);
+	if (known.length === 0) return null;
+	const theirs = { err: brief.err, log: full.log ?? "" };
+	return known.find((d) => d.explains?.({ level, ours, theirs })) ?? null;
 }

@@ -163,6 +163,8 @@ async function boot(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg"): P
 	const end = async (): Promise<void> => {
 		why();
 		for (const s of sockets) s.close();
+		// who waits for the end keeps this process alive until then
+		keeper.ref();
 		keeper.stdin!.end();
 		await gone;
 		rmSync(dir, { recursive: true, force: true });

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The mirror held against another kernel, program by program: what the record of a program says of each
+ * level, and where the mirror first parts from it.
+ */
+
+import { canonical_log } from "../tools/upstream/compare.ts";
+import { compare_entries, compare_output } from "../tools/upstream/compare_run.ts";
+import type { Finding, ProgComparison } from "../tools/upstream/comparison.ts";
+import { judge_load } from "../tools/upstream/judge.ts";
+import type { LoadResult } from "../tools/upstream/load_case.ts";
+import type { KernelFiles } from "../tools/upstream/machine_facts.ts";
+import type { ProgRecord, RecordLoad } from "../tools/upstream/records.ts";
+import { case_of, type ProgramOf, programs_of } from "../tools/upstream/take_record.ts";
+import { explain_by_version } from "../tools/upstream/version_diffs.ts";
+import {
+	load_as_recorded,
+	type Machine,
+	machine_of,
+	type RunMachine,
+	run_as_recorded,
+	run_machine_of,
+} from "./record_machine.ts";
+
+/** A mirror of another kernel, and what it makes of programs. */
+export class Comparer {
+	private readonly files: KernelFiles;
+	private machine: Machine | null = null;
+	private runner: RunMachine | null = null;
+	private programs: { path: string; list: ReadonlyMap<string, ProgramOf> } | null = null;
+
+	constructor(files: KernelFiles) {
+		this.files = files;
+	}
+
+	private get machine_now(): Machine {
+		if (!this.machine || this.machine.kernel.broken) this.machine = machine_of(this.files);
+		return this.machine;
+	}
+	private get runner_now(): RunMachine {
+		this.runner ??= run_machine_of(this.files);
+		return this.runner;
+	}
+
+	/** Symbols of the other kernel that were asked for until now. */
+	get symbols_asked(): ReadonlySet<string> {
+		return this.machine_now.kernel.symbols_asked;
+	}
+
+	/** A program of an object as the mirror sees it; a string is what is wrong. */
+	private program(path: string, prog: string): ProgramOf | string {
+		if (this.programs?.path !== path) {
+			const list = programs_of(this.machine_now, path);
+			if (typeof list === "string") return list;
+			this.programs = { path, list: new Map(list.map((p) => [p.prog, p])) };
+		}
+		return this.programs.list.get(prog) ?? `${path} has no program ${prog}`;
+	}
+
+	/** Each load of a record against what the mirror makes of the same program of an object. */
+	compare(path: string, rec: ProgRecord): ProgComparison[] {
+		const p = this.program(path, rec.prog!);
+		const who = { obj: rec.obj, prog: rec.prog! };
+		if (typeof p === "string")
+			return [
+				{ ...who, unpriv: false, levels: { insns: "differs" }, findings: [{ level: "insns", text: p }] },
+			];
+		const out: ProgComparison[] = [];
+		if (rec.g && rec.g6) out.push(this.one(p, rec, rec.g, rec.g6, false));
+		if (rec.u && rec.u6) out.push(this.one(p, rec, rec.u, rec.u6, true));
+		return out;
+	}
+
+	private one(
+		p: ProgramOf,
+		rec: ProgRecord,
+		brief: RecordLoad,
+		full: RecordLoad,
+		unpriv: boolean,
+	): ProgComparison {
+		const result: ProgComparison = { obj: rec.obj, prog: p.prog, unpriv, levels: {}, findings: [] };
+		const with_log = full.log !== undefined;
+		const c = { ...case_of(p, unpriv, with_log ? full.level : brief.level), flags: brief.flags };
+		const canonical = with_log ? { ...full, log: canonical_log(full.log!) } : full;
+		try {
+			const m = this.machine_now;
+			const got = load_as_recorded(m, c, brief);
+			const { release } = this.files.facts;
+			const judged = judge_load(
+				m.kernel,
+				brief,
+				canonical,
+				with_log,
+				{ ...got, log: canonical_log(got.log) },
+				{
+					jit: true,
+					show: false,
+				},
+			);
+			for (const [level, ok] of Object.entries(judged.levels))
+				if (level !== "before" && level !== "expect")
+					result.levels[level as Finding["level"]] = ok ? "equal" : "differs";
+			for (const f of judged.findings) {
+				const why = explain_by_version(release, f.level, got, brief, canonical);
+				result.findings.push({
+					level: f.level as Finding["level"],
+					text: f.text,
+					...(why && { version: why.id }),
+				});
+				if (why) result.levels[f.level as Finding["level"]] = "version";
+			}
+			if (brief.run && !unpriv && got.err === 0) this.run(p, brief, result);
+		} catch (e) {
+			const err = e as Error;
+			if (this.machine) this.machine.kernel.broken = true;
+			this.runner = null;
+			result.levels.verdict = "differs";
+			result.findings.push({ level: "verdict", text: `the mirror throws ${err.stack ?? err.message}` });
+		}
+		return result;
+	}
+
+	/** The test run, on a mirror with addresses of its own. */
+	private run(p: ProgramOf, brief: RecordLoad, result: ProgComparison): void {
+		const r = this.runner_now;
+		const c = { ...case_of(p, false, 0), flags: brief.flags, run: () => 0, input: brief.run_in };
+		const got: LoadResult = run_as_recorded(r, c, brief);
+		const note = (level: Finding["level"], diff: string | null): void => {
+			result.levels[level] = diff === null ? "equal" : "differs";
+			if (diff !== null) result.findings.push({ level, text: diff });
+		};
+		if (!got.run) {
+			note("run", `does not load on the kernel that runs programs: ${got.err} ${got.libbpf}`);
+			return;
+		}
+		note("run", compare_output(got.run, brief));
+		if (brief.run!.err === 0) note("maps", compare_entries(got.run, brief));
+	}
+}

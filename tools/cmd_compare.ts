@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `bpf-mirror compare`: what the mirror makes of programs, held against a real kernel or a record of one. */
+import { existsSync } from "node:fs";
+import type { CommandModule } from "yargs";
+import {
+	INPUT_OPTIONS,
+	type InputArgs,
+	inputOf,
+	ownObjects,
+	realKernel,
+	TEST_MODULES,
+	withKernel,
+	withProcess,
+} from "./other_kernel.ts";
+import {
+	COMPARE_LEVELS,
+	comparison_lines,
+	comparison_table,
+	explanation,
+	has_difference,
+	type ProgComparison,
+	type Skipped,
+} from "./upstream/comparison.ts";
+import { loader_of } from "./upstream/loader.ts";
+import { kernel_files } from "./upstream/machine_facts.ts";
+import { read_record } from "./upstream/record_file.ts";
+import { object_name, take_object } from "./upstream/take_record.ts";
+
+interface Args extends InputArgs {
+	objects: string[] | undefined;
+	with: string | undefined;
+	only: string | undefined;
+	arch: string | undefined;
+	verbose: boolean;
+	json: boolean;
+	explain: boolean;
+}
+
+/** Everything that a comparison found. */
+interface Outcome {
+	with: string;
+	release: string;
+	programs: ProgComparison[];
+	skipped: Skipped[];
+}
+
+/** How the outcome grows, for who waits for it. */
+type Seen = (c: ProgComparison) => void;
+
+const wanted = (args: Args): ((obj: string, prog: string) => boolean) => {
+	const only = new RegExp(args.only ?? "");
+	return (obj, prog) => only.test(`${obj}/${prog}`);
+};
+
+async function againstRecord(path: string, args: Args, seen: Seen): Promise<Outcome> {
+	const { Comparer } = await import("../scripts/compare.ts");
+	const arch = args.arch === "arm64" ? "arm64" : "x86_64";
+	const record = read_record(path, arch);
+	const { facts } = record.files;
+	const comparer = new Comparer(record.files);
+	const outcome: Outcome = { with: path, release: facts.release, programs: [], skipped: [] };
+	const want = wanted(args);
+	for (const file of args.objects?.length ? args.objects : ownObjects(facts.arch)) {
+		const obj = object_name(file);
+		const progs = record.objects.get(obj);
+		if (!progs) outcome.skipped.push({ obj, prog: "", why: "the record has no such object" });
+		for (const rec of progs ?? []) {
+			if (rec.prog === undefined || !want(obj, rec.prog)) continue;
+			for (const c of comparer.compare(file, rec)) {
+				outcome.programs.push(c);
+				seen(c);
+			}
+		}
+	}
+	return outcome;
+}
+
+async function againstKernel(
+	spec: NonNullable<ReturnType<typeof realKernel>>,
+	args: Args,
+	seen: Seen,
+): Promise<Outcome> {
+	const { Comparer } = await import("../scripts/compare.ts");
+	const input = inputOf(args);
+	return withKernel(spec, async (kernel) => {
+		const files = await withProcess(kernel, (sys) => kernel_files(sys, TEST_MODULES));
+		const comparer = new Comparer(files);
+		const outcome: Outcome = { with: kernel.name, release: files.facts.release, programs: [], skipped: [] };
+		const want = wanted(args);
+		for (const file of args.objects?.length ? args.objects : ownObjects(files.facts.arch)) {
+			const obj = object_name(file);
+			await withProcess(kernel, (sys) => {
+				const unpriv = files.facts.unprivileged_bpf_disabled === 0;
+				for (const t of take_object(loader_of(sys), file, {
+					unpriv,
+					input,
+					only: (prog) => want(obj, prog),
+				})) {
+					if (!t.record) {
+						outcome.skipped.push({ obj, prog: t.prog, why: t.refused ?? "" });
+						continue;
+					}
+					for (const c of comparer.compare(file, t.record)) {
+						outcome.programs.push(c);
+						seen(c);
+					}
+				}
+			});
+		}
+		return outcome;
+	});
+}
+
+/** Skipped programs, those of one reason together. */
+function skippedLines(skipped: readonly Skipped[]): string {
+	const by = new Map<string, string[]>();
+	for (const s of skipped) by.set(s.why, [...(by.get(s.why) ?? []), s.prog ? `${s.obj}/${s.prog}` : s.obj]);
+	return [...by]
+		.map(([why, who]) => `not compared (${who.length}), ${why.trim()}: ${who.join(", ")}\n`)
+		.join("");
+}
+
+/** How many loads are equal at each level. */
+function totals(
+	programs: readonly ProgComparison[],
+): Record<string, { equal: number; version: number; total: number }> {
+	return Object.fromEntries(
+		COMPARE_LEVELS.map((level) => {
+			const of = programs.map((p) => p.levels[level]).filter((r) => r !== undefined);
+			return [
+				level,
+				{
+					equal: of.filter((r) => r === "equal").length,
+					version: of.filter((r) => r === "version").length,
+					total: of.length,
+				},
+			];
+		}),
+	);
+}
+
+async function compare(args: Args): Promise<number> {
+	if (args.explain) {
+		process.stdout.write(explanation());
+		return 0;
+	}
+	const other = args.with;
+	if (other === undefined) throw new Error("compare with what? --with host, vm:x86_64, vm:arm64 or a record");
+	for (const file of args.objects ?? [])
+		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
+	const seen: Seen = (c) => {
+		if (!args.json && (args.verbose || c.findings.some((f) => f.version === undefined)))
+			process.stdout.write(comparison_lines(c));
+	};
+	const spec = realKernel(other);
+	if (!spec && !existsSync(other))
+		throw new Error(
+			`there is no kernel and no record ${other}: host, vm:x86_64, vm:arm64, or a file that bpf-mirror record wrote`,
+		);
+	const outcome = spec ? await againstKernel(spec, args, seen) : await againstRecord(other, args, seen);
+	const different = has_difference(outcome.programs);
+	if (args.json) process.stdout.write(`${JSON.stringify({ ...outcome, total: totals(outcome.programs) })}\n`);
+	else {
+		process.stdout.write(skippedLines(outcome.skipped));
+		if (outcome.programs.length) process.stdout.write(`${comparison_table(outcome.programs)}\n`);
+		const n = outcome.programs.filter((c) => c.findings.some((f) => f.version === undefined)).length;
+		const known = new Set(outcome.programs.flatMap((c) => c.findings.flatMap((f) => f.version ?? [])));
+		process.stdout.write(
+			`${outcome.programs.length} loads against ${outcome.with} (${outcome.release}): ${n ? `${n} differ` : "no difference"}` +
+				`${known.size ? `; known version differences: ${[...known].join(", ")} (--explain)` : ""}\n`,
+		);
+	}
+	return different || outcome.programs.length === 0 ? 1 : 0;
+}
+
+export function compareCommand(done: (code: number) => void): CommandModule<object, Args> {
+	return {
+		command: "compare [objects..]",
+		describe: "Hold what the mirror makes of programs against a real kernel, or a record of one",
+		builder: (y) =>
+			y
+				.positional("objects", {
+					type: "string",
+					array: true,
+					describe: "Objects to load; the project's own selftests without any",
+				})
+				.option("with", {
+					type: "string",
+					requiresArg: true,
+					describe: "host (the machine's own kernel), vm:x86_64, vm:arm64 (6.12 under QEMU), or a record",
+				})
+				.options(INPUT_OPTIONS)
+				.option("arch", {
+					type: "string",
+					choices: ["x86_64", "arm64"],
+					describe: "Of a record that does not say",
+				})
+				.option("verbose", {
+					alias: "v",
+					type: "boolean",
+					default: false,
+					describe: "A line for equal programs too",
+				})
+				.option("json", { type: "boolean", default: false, describe: "Everything as one JSON object" })
+				.option("explain", {
+					type: "boolean",
+					default: false,
+					describe: "What is compared, what is normalised, and which version differences are known",
+				}),
+		handler: async (args) => {
+			try {
+				done(await compare(args));
+			} catch (e) {
+				process.stderr.write(`${process.env.BPFM_DEBUG ? (e as Error).stack : (e as Error).message}\n`);
+				done(2);
+			}
+		},
+	};
+}

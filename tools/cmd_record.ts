@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `bpf-mirror record`: writes what a real kernel says of programs into a file that `compare` reads. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import type { CommandModule } from "yargs";
+import {
+	INPUT_OPTIONS,
+	type InputArgs,
+	inputOf,
+	ownObjects,
+	realKernel,
+	TEST_MODULES,
+	withKernel,
+	withProcess,
+} from "./other_kernel.ts";
+import { loader_of } from "./upstream/loader.ts";
+import { kernel_files } from "./upstream/machine_facts.ts";
+import { pruned_kallsyms, write_record } from "./upstream/record_file.ts";
+import type { ProgRecord } from "./upstream/records.ts";
+import { object_name, take_object } from "./upstream/take_record.ts";
+
+interface Args extends InputArgs {
+	objects: string[] | undefined;
+	of: string;
+	output: string;
+	only: string | undefined;
+	"all-symbols": boolean;
+}
+
+/** Every name that an object's string tables hold: its own symbols and those it wants of the kernel. */
+function names_in(files: readonly string[]): Set<string> {
+	const out = new Set<string>();
+	for (const file of files)
+		for (const name of readFileSync(file).toString("latin1").split("\0"))
+			if (/^[A-Za-z_][\w.]*$/.test(name)) out.add(name);
+	return out;
+}
+
+async function record(args: Args): Promise<number> {
+	const spec = realKernel(args.of);
+	if (!spec) throw new Error(`there is no kernel ${args.of}: host, vm:x86_64 or vm:arm64`);
+	for (const file of args.objects ?? [])
+		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
+	const input = inputOf(args);
+	const only = new RegExp(args.only ?? "");
+	const { Comparer } = await import("../scripts/compare.ts");
+	return withKernel(spec, async (kernel) => {
+		const files = await withProcess(kernel, (sys) => kernel_files(sys, TEST_MODULES));
+		const paths = args.objects?.length ? args.objects : ownObjects(files.facts.arch);
+		const unpriv = files.facts.unprivileged_bpf_disabled === 0;
+		const comparer = new Comparer(files);
+		const objects = new Map<string, ProgRecord[]>();
+		let refused = 0;
+		for (const path of paths) {
+			const obj = object_name(path);
+			const progs: ProgRecord[] = [];
+			await withProcess(kernel, (sys) => {
+				for (const t of take_object(loader_of(sys), path, {
+					unpriv,
+					input,
+					only: (p) => only.test(`${obj}/${p}`),
+				})) {
+					if (t.record) progs.push(t.record);
+					else {
+						refused++;
+						process.stderr.write(`${obj}/${t.prog} is left out: ${t.refused}\n`);
+					}
+				}
+			});
+			// the mirror's questions say which symbols a comparison needs
+			for (const rec of progs) comparer.compare(path, rec);
+			if (progs.length) objects.set(obj, progs);
+		}
+		const asked = comparer.symbols_asked;
+		const named = names_in(paths);
+		const kallsyms = args["all-symbols"]
+			? files.kallsyms
+			: pruned_kallsyms(files.kallsyms, (name) => asked.has(name) || named.has(name));
+		const bytes = write_record({ files: { ...files, kallsyms }, objects });
+		writeFileSync(args.output, bytes);
+		const n = [...objects.values()].reduce((sum, p) => sum + p.length, 0);
+		process.stdout.write(
+			`${args.output}: ${n} programs of ${objects.size} objects, ${kernel.name} (${files.facts.release}), ${(bytes.length / (1 << 20)).toFixed(2)} MiB\n`,
+		);
+		return n > 0 && refused < n ? 0 : 1;
+	});
+}
+
+export function recordCommand(done: (code: number) => void): CommandModule<object, Args> {
+	return {
+		command: "record [objects..]",
+		describe: "Write what a real kernel says of programs into a file that compare reads",
+		builder: (y) =>
+			y
+				.positional("objects", {
+					type: "string",
+					array: true,
+					describe: "Objects to load; the project's own selftests without any",
+				})
+				.option("of", {
+					type: "string",
+					demandOption: true,
+					requiresArg: true,
+					describe: "host (the machine's own kernel), vm:x86_64 or vm:arm64 (6.12 under QEMU)",
+				})
+				.option("output", {
+					alias: "o",
+					type: "string",
+					demandOption: true,
+					requiresArg: true,
+					describe: "The file: NAME.tar.br",
+				})
+				.options(INPUT_OPTIONS)
+				.option("all-symbols", {
+					type: "boolean",
+					default: false,
+					describe: "Keep every kernel symbol, not only those that these programs need",
+				}),
+		handler: async (args) => {
+			try {
+				done(await record(args));
+			} catch (e) {
+				process.stderr.write(`${(e as Error).message}\n`);
+				done(2);
+			}
+		},
+	};
+}
