@@ -62,8 +62,8 @@ export class ProcessEnded extends Error {
 /** The machine is gone, or does not answer. */
 export class MachineGone extends Error {}
 
-/** Operations on their way. */
-class Request {
+/** Operations on their way to the agent, as one frame. */
+export class Request {
 	private buf = Buffer.alloc(4096);
 	private len = 8;
 
