@@ -15,9 +15,10 @@ import { bpf_object__load, bpf_object__open_mem, bpf_object__programs } from "./
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
 import { strerror } from "./lib/bpf/strerror.ts";
 import { bootMirror, type MirrorArch } from "./mirror.ts";
+import { type PlugArgs, pluggedBtf, plugOptions } from "./plug_btf.ts";
 import { type LoadedOn, sideBySide, sideBySideText } from "./side_by_side.ts";
 
-interface Args {
+interface Args extends PlugArgs {
 	object: string | undefined;
 	what: string;
 	"arm64-object": string | undefined;
@@ -35,7 +36,7 @@ export function dumpCommand(done: (code: number) => void): CommandModule<object,
 		describe:
 			"Show a program's source, instructions and machine code side by side, or what bpftool prog dump shows",
 		builder: (y) =>
-			y
+			plugOptions(y)
 				.positional("what", {
 					type: "string",
 					demandOption: true,
@@ -64,14 +65,17 @@ function fail(line: string): number {
 }
 
 /** A kernel with the chosen programs of an object loaded; or why they are not. */
-function loaded(path: string, arch: MirrorArch, prog: string | undefined, insn_maps: boolean) {
+function loaded(path: string, arch: MirrorArch, args: Args, insn_maps: boolean) {
+	const { prog } = args;
+	const plugged = pluggedBtf(args);
+	if (typeof plugged === "string") return plugged;
 	let bytes: Uint8Array;
 	try {
 		bytes = readFileSync(path);
 	} catch (e) {
 		return (e as Error).message;
 	}
-	const mirror = bootMirror({ arch, config: { insn_maps } });
+	const mirror = bootMirror({ ...plugged, arch, config: { insn_maps } });
 	const sys = mirror.newProcess();
 	const said: string[] = [];
 	const lib = new Libbpf(sys, {
@@ -104,7 +108,7 @@ function loaded(path: string, arch: MirrorArch, prog: string | undefined, insn_m
 /** Source, instructions and machine code of every architecture. */
 async function view(args: Args, path: string, arches: readonly MirrorArch[]): Promise<number> {
 	const on = arches.map((arch) =>
-		loaded((arch === "arm64" && args["arm64-object"]) || path, arch, args.prog, true),
+		loaded((arch === "arm64" && args["arm64-object"]) || path, arch, args, true),
 	);
 	const kernels: Exclude<(typeof on)[number], string>[] = [];
 	for (const [i, k] of on.entries()) {
@@ -149,7 +153,7 @@ async function dump(args: Args): Promise<number> {
 	if (!bpftool) return view(args, path, arches);
 	if (arches.length > 1) return fail(`dump ${args.what}: one --arch, as bpftool runs on one machine`);
 	const arch = arches[0]!;
-	const kernel = loaded((arch === "arm64" && args["arm64-object"]) || path, arch, args.prog, false);
+	const kernel = loaded((arch === "arm64" && args["arm64-object"]) || path, arch, args, false);
 	if (typeof kernel === "string") return fail(kernel);
 	const { lib, obj, chosen, syms } = kernel;
 	const cs = args.what === "jited" ? await disassembler(arch) : null;

@@ -5,13 +5,14 @@ import type { CommandModule } from "yargs";
 import { EINVAL } from "../include/uapi/asm-generic/errno.ts";
 import { colours } from "./colours.ts";
 import { bpf_prog_test_run_opts, type bpf_test_run_opts } from "./lib/bpf/bpf.ts";
-import { bpf_object__load, bpf_object__open_mem, bpf_object__programs } from "./lib/bpf/libbpf.ts";
+import { bpf_object__load, bpf_object__open_mem, bpf_object__programs, read_log } from "./lib/bpf/libbpf.ts";
 import { Libbpf } from "./lib/bpf/libbpf_internal.ts";
 import { strerror } from "./lib/bpf/strerror.ts";
 import { bootMirror, type MirrorArch } from "./mirror.ts";
+import { type PlugArgs, pluggedBtf, plugOptions } from "./plug_btf.ts";
 import { StepPrinter } from "./trace.ts";
 
-interface Args {
+interface Args extends PlugArgs {
 	object: string;
 	prog: string | undefined;
 	"data-in": string | undefined;
@@ -36,7 +37,7 @@ export function runCommand(done: (code: number) => void): CommandModule<object, 
 		command: "run <object>",
 		describe: "Load an object, show the verifier's verdict and log, and run its programs",
 		builder: (y) =>
-			y
+			plugOptions(y)
 				.positional("object", {
 					type: "string",
 					demandOption: true,
@@ -80,7 +81,13 @@ function run(args: Args, printer: StepPrinter | null): number {
 		process.stderr.write(`${(e as Error).message}\n`);
 		return 1;
 	}
+	const plugged = pluggedBtf(args);
+	if (typeof plugged === "string") {
+		process.stderr.write(`${plugged}\n`);
+		return 1;
+	}
 	const mirror = bootMirror({
+		...plugged,
 		arch: args.arch as MirrorArch,
 		config: { bpf_jit_enable: !args.interpret },
 	});
@@ -118,9 +125,8 @@ function run(args: Args, printer: StepPrinter | null): number {
 	}
 	const err = bpf_object__load(obj);
 	for (const [p, buf] of logs) {
-		const raw = sys.load(buf, LOG_SIZE);
 		process.stdout.write(colours.bold(`${p.name} (${p.sec_name}):\n`));
-		process.stdout.write(Buffer.from(raw.subarray(0, raw.indexOf(0))).toString("latin1"));
+		process.stdout.write(read_log(lib, buf, LOG_SIZE));
 	}
 	flush();
 	if (err) {

@@ -13,9 +13,10 @@ import { fileOfArch, parseArches } from "./arches.ts";
 import { colours } from "./colours.ts";
 import { openTestKernel, parseKernel } from "./kernels/open_kernel.ts";
 import { bootTestKernel } from "./mirror.ts";
+import { type PlugArgs, pluggedBtf, plugOptions } from "./plug_btf.ts";
 import { startWorkers } from "./test_progs_workers.ts";
 
-interface Args {
+interface Args extends PlugArgs {
 	num: string | undefined;
 	name: string[] | undefined;
 	"name-blacklist": string[] | undefined;
@@ -28,8 +29,6 @@ interface Args {
 	workers: string | undefined;
 	"json-summary": string | undefined;
 	object: string[] | undefined;
-	"vmlinux-btf": string | undefined;
-	"module-btf": string[] | undefined;
 	debug: boolean;
 	arch: string;
 	kernel: string;
@@ -72,7 +71,7 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 		command: "test_progs",
 		describe: "Run the BPF selftests on an emulated kernel",
 		builder: (y) =>
-			y
+			plugOptions(y)
 				.option("num", {
 					alias: "n",
 					type: "string",
@@ -158,17 +157,6 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 					requiresArg: true,
 					describe: "Run the annotated programs of these objects instead, as test_loader does",
 				})
-				.option("vmlinux-btf", {
-					type: "string",
-					requiresArg: true,
-					describe: "The vmlinux BTF of a real kernel, instead of the built-in one",
-				})
-				.option("module-btf", {
-					type: "string",
-					array: true,
-					nargs: 1,
-					describe: "The BTF of a module of that kernel: NAME=FILE",
-				})
 				.option("kernel", {
 					type: "string",
 					default: "mirror",
@@ -208,16 +196,11 @@ export function testProgsCommand(done: (code: number) => void): CommandModule<ob
 			if (!mirrored && (plugs || workers))
 				return bad("-j, --state-embedding and BTF to plug in are for the emulated kernel only");
 			let tests = progTests;
-			const plugged: { vmlinuxBtf?: Uint8Array; moduleBtfs?: Record<string, Uint8Array> } = {};
+			const plugged = pluggedBtf(args);
+			if (typeof plugged === "string") return bad(plugged);
 			try {
 				if (args.object)
 					tests = args.object.map((file) => objectTest(basename(file, ".bpf.o"), readFileSync(file)));
-				if (args["vmlinux-btf"] !== undefined) plugged.vmlinuxBtf = readFileSync(args["vmlinux-btf"]);
-				for (const given of args["module-btf"] ?? []) {
-					const [name, file] = given.split("=", 2);
-					if (!name || !file) return bad(`--module-btf takes NAME=FILE, not ${given}`);
-					plugged.moduleBtfs = { ...plugged.moduleBtfs, [name]: readFileSync(file) };
-				}
 			} catch (e) {
 				return bad((e as Error).message);
 			}

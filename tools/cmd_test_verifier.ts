@@ -4,8 +4,9 @@ import type { CommandModule } from "yargs";
 import { rangeOf, testVerifier } from "../selftests/bpf/test_verifier.ts";
 import { noJitVerifierTests, verifierTests } from "../selftests/bpf/verifier/index.ts";
 import { bootTestKernel, type MirrorArch } from "./mirror.ts";
+import { type PlugArgs, pluggedBtf, plugOptions } from "./plug_btf.ts";
 
-interface Args {
+interface Args extends PlugArgs {
 	range?: (string | number)[];
 	verbose: boolean;
 	interpret: boolean;
@@ -18,7 +19,7 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 		command: "test_verifier [range..]",
 		describe: "Load tables of raw-instruction programs and compare verdict, message and result",
 		builder: (y) =>
-			y
+			plugOptions(y)
 				.positional("range", {
 					type: "string",
 					array: true,
@@ -48,11 +49,16 @@ export function testVerifierCommand(done: (code: number) => void): CommandModule
 				process.stderr.write("Usage: test_verifier [-v] [first [last]]\n");
 				return done(1);
 			}
+			const plugged = pluggedBtf(args);
+			if (typeof plugged === "string") {
+				process.stderr.write(`${plugged}\n`);
+				return done(1);
+			}
 			const kernel = await bootTestKernel({
 				arch: args.arch as MirrorArch,
 				verbosity: 0,
 				stateEmbedding: args["state-embedding"],
-				boot: { config: { bpf_jit_enable: !args.interpret } },
+				boot: { ...plugged, config: { bpf_jit_enable: !args.interpret } },
 			});
 			done(
 				await testVerifier(

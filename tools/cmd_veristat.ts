@@ -3,8 +3,9 @@
 import type { CommandModule } from "yargs";
 import { Veristat, VeristatError, type VeristatOptions } from "../selftests/bpf/veristat.ts";
 import { bootMirror } from "./mirror.ts";
+import { type PlugArgs, pluggedBtf, plugOptions } from "./plug_btf.ts";
 
-interface Args {
+interface Args extends PlugArgs {
 	files: string[] | undefined;
 	verbose: boolean;
 	debug: boolean;
@@ -29,7 +30,7 @@ export function veristatCommand(done: (code: number) => void): CommandModule<obj
 		command: "veristat [files..]",
 		describe: "Collect and compare statistics of the verifier",
 		builder: (y) =>
-			y
+			plugOptions(y)
 				.positional("files", {
 					type: "string",
 					array: true,
@@ -129,9 +130,14 @@ export function veristatCommand(done: (code: number) => void): CommandModule<obj
 					process.stderr.write(text);
 				},
 			};
+			const plugged = pluggedBtf(args);
+			if (typeof plugged === "string") {
+				io.err(`${plugged}\n`);
+				return done(1);
+			}
 			try {
 				const arch = args.arch === "arm64" ? "arm64" : "x86_64";
-				const sys = args.compare || args.replay ? null : bootMirror({ arch }).newProcess();
+				const sys = args.compare || args.replay ? null : bootMirror({ arch, ...plugged }).newProcess();
 				done(new Veristat(options, sys, io).run());
 			} catch (e) {
 				if (!(e instanceof VeristatError)) throw e;
