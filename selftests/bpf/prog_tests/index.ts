@@ -21,6 +21,7 @@ import { fexitSleep } from "./fexit_sleep.ts";
 import { globalData } from "./global_data.ts";
 import { helpersMisc, spinLock } from "./helpers_misc.ts";
 import { kfuncProgTests } from "./kfuncs.ts";
+import { libbpfProbeHelpers, libbpfProbeMapTypes, libbpfProbeProgTypes } from "./libbpf_probes.ts";
 import { localStorage } from "./local_storage.ts";
 import { manyArgs, tracingStruct } from "./many_args.ts";
 import { mapOps } from "./map_ops.ts";
@@ -72,6 +73,9 @@ export const progTests: readonly ProgTest[] = [
 	helpersMisc,
 	...kfuncProgTests,
 	kprobeMultiTest,
+	libbpfProbeHelpers,
+	libbpfProbeMapTypes,
+	libbpfProbeProgTypes,
 	localStorage,
 	mapOps,
 	mmap,
