@@ -30,7 +30,16 @@ function packages() {
 	process.stderr.write("npm: installing the packages of package-lock.json into node_modules\n");
 	const r = spawnSync(
 		"npm",
-		["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error", "--progress"],
+		[
+			"ci",
+			"--include=dev",
+			"--no-audit",
+			"--no-fund",
+			"--loglevel=error",
+			"--progress",
+			"--fetch-retry-mintimeout=2000",
+			"--fetch-retry-maxtimeout=10000",
+		],
 		{
 			cwd: root,
 			stdio: ["ignore", 2, 2],

@@ -54,7 +54,7 @@ function nativeFlags(arch: string): string[] {
 
 /** Compile one C file as the selftests' programs are; the object's path. Throws with the compiler's words. */
 export async function buildOne(clang: Clang, from: string, arch: (typeof ARCHES)[number]): Promise<string> {
-	const out = join(cacheDir(), "run");
+	const out = join(cacheDir(), "run", arch);
 	mkdirSync(out, { recursive: true });
 	const to = join(out, `${basename(from, ".c")}.bpf.o`);
 	const err = await compile(clang, ["-Wall", ...flags(arch), "-c", from, "-o", to]);

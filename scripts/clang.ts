@@ -6,7 +6,7 @@
  * .cache/clang. Else Debian's package clang-19 and what it needs are unpacked there, without root.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { cacheDir } from "./paths.ts";
 import { apt_files, debian_source } from "./unicorn.ts";
@@ -57,13 +57,14 @@ function onPath(name: string): string | null {
 	return null;
 }
 
-function unpacked(): Clang | null {
-	const path = join(clangDir(), "usr/bin/clang-19");
+/** The compiler as Debian's packages lay it out in a folder. */
+function unpacked(dir: string): Clang | null {
+	const path = join(dir, "usr/bin/clang-19");
 	if (!existsSync(path)) return null;
-	const libs = readdirSync(join(clangDir(), "usr/lib"))
+	const libs = readdirSync(join(dir, "usr/lib"))
 		.filter((d) => d.endsWith("-linux-gnu"))
-		.map((d) => join(clangDir(), "usr/lib", d));
-	libs.push(join(clangDir(), "usr/lib/llvm-19/lib"));
+		.map((d) => join(dir, "usr/lib", d));
+	libs.push(join(dir, "usr/lib/llvm-19/lib"));
 	const before = process.env.LD_LIBRARY_PATH;
 	return { path, env: { LD_LIBRARY_PATH: [...libs, ...(before ? [before] : [])].join(":") } };
 }
@@ -76,7 +77,7 @@ export function findClang(): Clang | null {
 		const path = onPath(name);
 		if (path) return { path, env: {} };
 	}
-	const own = unpacked();
+	const own = unpacked(clangDir());
 	if (own) return own;
 	const path = onPath("clang");
 	if (path === null) return null;
@@ -94,7 +95,8 @@ function run(cmd: string, args: string[], cwd: string): { out: string; why: stri
 	if (r.error) return { out: "", why: `${cmd}: ${r.error.message}` };
 	if (r.status === 0) return { out: r.stdout, why: null };
 	const words = r.stderr.split("\n").filter((l) => /^(E|Err):|rror/.test(l));
-	return { out: "", why: words.slice(-2).join("; ") || `${cmd} ended with status ${r.status}` };
+	const fetch = words.find((l) => /^E: Failed to fetch/.test(l));
+	return { out: "", why: (fetch ?? words.slice(-2).join("; ")) || `${cmd} ended with status ${r.status}` };
 }
 
 function download(say: (line: string) => void): Clang {
@@ -102,10 +104,13 @@ function download(say: (line: string) => void): Clang {
 	const codename = /^VERSION_CODENAME=(\S+)/m.exec(
 		existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "",
 	)?.[1];
+	for (const tool of ["apt-get", "dpkg"])
+		if (onPath(tool) === null) throw byHand(`this system has no ${tool} (only Debian's way is known here)`);
 	const source = debian_source(apt_files());
 	if (!source || codename === undefined) throw byHand("no Debian archive among this machine's apt sources");
 
-	const dir = clangDir();
+	// unpacked beside and moved in at the end: what an interrupted run leaves is never taken for a compiler
+	const dir = `${clangDir()}.${process.pid}`;
 	const apt = join(dir, "apt");
 	for (const d of ["lists/partial", "cache/archives/partial", "debs"])
 		mkdirSync(join(apt, d), { recursive: true });
@@ -120,6 +125,8 @@ function download(say: (line: string) => void): Clang {
 		`Dir::State::lists "${join(apt, "lists")}";`,
 		`Dir::Cache "${join(apt, "cache")}";`,
 		'Acquire::Languages "none";',
+		// an archive out of reach is an error, not a warning with old lists
+		'APT::Update::Error-Mode "any";',
 		'APT::Update::Post-Invoke { "true"; };',
 		'APT::Update::Post-Invoke-Success { "true"; };',
 	];
@@ -145,9 +152,21 @@ function download(say: (line: string) => void): Clang {
 		if (got.why) throw byHand(got.why);
 	}
 	rmSync(apt, { recursive: true, force: true });
-	const clang = unpacked();
-	if (!clang || (majorOf(clang) ?? 0) < MIN_MAJOR) throw byHand("what was unpacked does not run");
-	return clang;
+	const there = unpacked(dir);
+	if (!there || (majorOf(there) ?? 0) < MIN_MAJOR) throw byHand("what was unpacked does not run");
+	rmSync(clangDir(), { recursive: true, force: true });
+	renameSync(dir, clangDir());
+	return unpacked(clangDir())!;
+}
+
+/** Folders of set-ups that were interrupted; those whose process still runs are left alone. */
+function sweep(): void {
+	if (!existsSync(cacheDir())) return;
+	for (const name of readdirSync(cacheDir())) {
+		const pid = /^clang\.(\d+)$/.exec(name)?.[1];
+		if (pid !== undefined && !existsSync(`/proc/${pid}`))
+			rmSync(join(cacheDir(), name), { recursive: true, force: true });
+	}
 }
 
 /** Find clang, or get it. */
@@ -159,6 +178,7 @@ export function ensureClang(quiet = false): Clang {
 		return found;
 	}
 	say(`none found; getting ${PACKAGE} into .cache/clang`);
+	sweep();
 	const clang = download(say);
 	say(`ready: ${clang.path}`);
 	return clang;

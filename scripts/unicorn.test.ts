@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { find_unicorn, probe_unicorn, UNICORN_ENV, UnicornMissing } from "../virt/library.ts";
 import { debian_source } from "./unicorn.ts";
@@ -43,5 +46,23 @@ describe("a library given by hand", () => {
 		expect(() => find_unicorn()).toThrow(UnicornMissing);
 		expect(() => find_unicorn()).toThrow(/\/nowhere\/libunicorn.so.2 cannot be loaded/);
 		expect(probe_unicorn("/nowhere")).toHaveProperty("error");
+	});
+
+	it("that a broken download cut short is seen before it is loaded", () => {
+		const dir = mkdtempSync(join(tmpdir(), "bpf-mirror-"));
+		try {
+			const whole = readFileSync(find_unicorn().path);
+			const path = join(dir, "libunicorn.so.2");
+			// all segments are there, or half of them: the loader itself would take the first
+			for (const len of [whole.length - 100, whole.length >> 1, 100]) {
+				writeFileSync(path, whole.subarray(0, len));
+				expect(probe_unicorn(path)).toEqual({ error: expect.any(String) });
+			}
+			process.env[UNICORN_ENV] = path;
+			writeFileSync(path, whole.subarray(0, whole.length >> 1));
+			expect(() => find_unicorn()).toThrow(/libunicorn.so.2 cannot be loaded: the file is truncated/);
+		} finally {
+			rmSync(dir, { recursive: true });
+		}
 	});
 });

@@ -82,8 +82,9 @@ function run(cmd: string, args: string[], cwd: string): string | null {
 	const r = spawnSync(cmd, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 	if (r.error) return `${cmd}: ${r.error.message}`;
 	if (r.status === 0) return null;
-	const words = `${r.stderr}\n${r.stdout}`.split("\n").filter((l) => /^(E|Err|W):|rror/.test(l));
-	return `${cmd} ${args[args.length - 1]}: ${words.slice(-2).join("; ") || `exit status ${r.status}`}`;
+	const words = `${r.stdout}\n${r.stderr}`.split("\n").filter((l) => /^(E|Err|W):|rror/.test(l));
+	const why = words.find((l) => /^E: Failed to fetch/.test(l)) ?? words.slice(-2).join("; ");
+	return `${cmd} ${args[args.length - 1]}: ${why || `exit status ${r.status}`}`;
 }
 
 /** Download and unpack; returns the library's path. */
@@ -108,6 +109,8 @@ function download(): string {
 		`Dir::State::lists "${join(apt, "lists")}";`,
 		`Dir::Cache "${join(apt, "cache")}";`,
 		'Acquire::Languages "none";',
+		// an archive out of reach is an error, not a warning with old lists
+		'APT::Update::Error-Mode "any";',
 		'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";',
 		'APT::Update::Post-Invoke { "true"; };',
 		'APT::Update::Post-Invoke-Success { "true"; };',

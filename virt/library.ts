@@ -3,7 +3,7 @@
  * Finding libunicorn on this machine. Nothing is spawned and nothing is downloaded here
  * (scripts/unicorn.ts does that); a library already there is found in about a millisecond.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import koffi from "koffi";
@@ -37,9 +37,24 @@ export function unicorn_cache_dir(): string {
 	return fileURLToPath(new URL("../.cache/unicorn", import.meta.url));
 }
 
+/** Whether an ELF file is as long as its section headers say: the loader maps a truncated one, and dies of it later. */
+function is_whole(path: string): boolean {
+	const fd = openSync(path, "r");
+	try {
+		const head = new DataView(new ArrayBuffer(64));
+		if (readSync(fd, head, 0, 64, 0) < 64 || head.getUint32(0) !== 0x7f454c46 || head.getUint8(4) !== 2)
+			return true;
+		const end = Number(head.getBigUint64(40, true)) + head.getUint16(58, true) * head.getUint16(60, true);
+		return fstatSync(fd).size >= end;
+	} finally {
+		closeSync(fd);
+	}
+}
+
 /** Version of a libunicorn file, or the reason why it cannot be used. */
 export function probe_unicorn(path: string): { version: string; usable: boolean } | { error: string } {
 	try {
+		if (path.includes("/") && !is_whole(path)) return { error: "the file is truncated" };
 		const lib = koffi.load(path);
 		const uc_version = lib.func("unsigned int uc_version(void *, void *)");
 		const v = uc_version(null, null) as number;
