@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A kernel on the emulated machine: its memory, its text with the bodies behind it, and the JIT. */
-import type { Cpu } from "../arch/arch.ts";
+import type { Cpu, ExceptionEntry } from "../arch/arch.ts";
 import { Arm64Jit } from "../arch/arm64/net/bpf_jit_comp.ts";
 import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
 import { u64_to_addr } from "../lib/addr.ts";
@@ -9,6 +9,7 @@ import { MachineKmem } from "../mm/kmem.ts";
 import { create_machine, type Machine } from "../mm/machine.ts";
 import { MmStruct } from "../mm/mmap.ts";
 import { type JitMemory, ProgramJit } from "./bpf/arch_jit.ts";
+import { note_missing } from "./bpf/arena_watch.ts";
 import type { bpf_prog } from "./bpf/bpf_types.ts";
 import { koffsetof } from "./bpf/layout.ts";
 import { BodyCaller, InterpRunner } from "./bpf/run.ts";
@@ -79,9 +80,11 @@ export class MachineSymbols implements SymbolTable {
 /** Images of programs in the module area, which the machine executes and may not write. */
 class ModuleMemory implements JitMemory {
 	private readonly machine: Machine;
+	private readonly kernel: KernelImpl;
 	private readonly owners: Map<bigint, object> = new Map();
-	constructor(machine: Machine) {
+	constructor(machine: Machine, kernel: KernelImpl) {
 		this.machine = machine;
+		this.kernel = kernel;
 	}
 	alloc(size: number, _prog: bpf_prog): bigint | null {
 		const va = this.machine.modules.__vmalloc(size, GFP_KERNEL, { write: false, exec: true, user: false });
@@ -97,6 +100,17 @@ class ModuleMemory implements JitMemory {
 		this.set_extable(addr, []);
 		this.machine.modules.vfree(u64_to_addr(addr));
 	}
+	/** An entry of the exception table; who watches arenas sees it used. */
+	private entry(insn: number, fixup: number): ExceptionEntry {
+		const entry = this.machine.arch.bpf_extable_entry(insn, fixup);
+		return {
+			insn: entry.insn,
+			fixup: (cpu, fault) => {
+				if (this.kernel.bpf.arena_watch) note_missing(this.kernel, insn, fault.addr, fault.write);
+				return entry.fixup(cpu, fault);
+			},
+		};
+	}
 	set_extable(addr: bigint, entries: readonly { insn: bigint; fixup: bigint }[]): void {
 		const old = this.owners.get(addr);
 		if (old) this.machine.arch.remove_extable(old);
@@ -106,7 +120,7 @@ class ModuleMemory implements JitMemory {
 		this.owners.set(addr, owner);
 		this.machine.arch.add_extable(
 			owner,
-			entries.map((e) => this.machine.arch.bpf_extable_entry(u64_to_addr(e.insn), Number(e.fixup))),
+			entries.map((e) => this.entry(u64_to_addr(e.insn), Number(e.fixup))),
 		);
 	}
 }
@@ -191,7 +205,7 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 				config.arch === "arm64"
 					? new Arm64Jit(facts, { ...config.arm64, vhe: false })
 					: new X86Jit(facts, config.x86);
-			kernel.bpf.jit = new ProgramJit(jit, new ModuleMemory(machine));
+			kernel.bpf.jit = new ProgramJit(jit, new ModuleMemory(machine, kernel));
 		},
 	};
 }

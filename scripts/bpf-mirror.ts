@@ -8,7 +8,7 @@ if (!(await setup())) process.exit(1);
 const argv = process.argv.slice(2);
 // `run prog.c` and `dump prog.c` compile first, with what the selftests' programs are compiled with.
 const clang = findClang();
-if (["run", "dump"].includes(argv[0] ?? "") && clang) {
+if (["run", "dump", "arena"].includes(argv[0] ?? "") && clang) {
 	const source = argv.findIndex((a, i) => i > 0 && a.endsWith(".c"));
 	try {
 		if (source > 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror`: one command, a subcommand for each tool. */
 import yargs from "yargs";
+import { arenaCommand } from "./cmd_arena.ts";
 import { compareCommand } from "./cmd_compare.ts";
 import { conformanceCommand } from "./cmd_conformance.ts";
 import { dumpCommand } from "./cmd_dump.ts";
@@ -26,6 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(veristatCommand(done))
 		.command(runCommand(done))
 		.command(dumpCommand(done))
+		.command(arenaCommand(done))
 		.command(genCommand(done))
 		.command(compareCommand(done))
 		.command(recordCommand(done))

@@ -2,6 +2,7 @@
 /** The one file that joins both halves: boots an emulated kernel and hands out the system calls of its tasks. */
 import type { Sys } from "../include/sys.ts";
 import { type BootOptions, boot } from "../kernel/boot.ts";
+import { type ArenaEvent, type ArenaState, arena_states } from "../kernel/bpf/arena_watch.ts";
 import type { InsnMap } from "../kernel/bpf/insn_map.ts";
 import { InsnTrace, type StepSink } from "../kernel/bpf/trace_insns.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
@@ -32,6 +33,8 @@ export interface Mirror {
 	traceInsns(sink: StepSink): () => void;
 	/** Where the instructions of a loaded program went, by its id; null unless booted with config.insn_maps. */
 	insnMap(id: number): InsnMap | null;
+	/** Show what happens to arenas from here on, and what they are. */
+	watchArenas(sink: (event: ArenaEvent) => void): { states(): ArenaState[]; stop(): void };
 	/** The symbol of a kernel address, or null. */
 	symbol(addr: bigint): string | null;
 	/** For tools that look into the kernel itself. */
@@ -82,6 +85,15 @@ export function bootMirror(options: BootOptions = {}): Mirror {
 			const prog = kernel.bpf.progs.get(id);
 			return prog ? (kernel.bpf.insn_maps?.of(prog) ?? null) : null;
 		},
+		watchArenas(sink) {
+			kernel.bpf.arena_watch = sink;
+			return {
+				states: () => arena_states(kernel),
+				stop: () => {
+					kernel.bpf.arena_watch = null;
+				},
+			};
+		},
 		symbol(addr: bigint): string | null {
 			const sym = kernel.symbols.lookup(addr);
 			if (!sym) return null;
@@ -120,6 +132,11 @@ export async function bootTestKernel(options: {
 		...options.boot,
 		config: { ...options.boot?.config, state_embedding: options.stateEmbedding ?? false },
 	});
+	return testKernelOf(mirror);
+}
+
+/** A booted kernel as the selftests see it. */
+export function testKernelOf(mirror: Mirror): TestKernel {
 	return {
 		name: `mirror ${mirror.kernel.config.arch}`,
 		isMirror: true,
@@ -131,5 +148,6 @@ export async function bootTestKernel(options: {
 }
 
 export type { BootOptions, ForeignKernel } from "../kernel/boot.ts";
+export type { ArenaEvent, ArenaState } from "../kernel/bpf/arena_watch.ts";
 export type { FuncMap, InsnMap } from "../kernel/bpf/insn_map.ts";
 export type { Step, StepSink } from "../kernel/bpf/trace_insns.ts";

@@ -38,6 +38,7 @@ import {
 	type vm_area_struct,
 	type vm_operations_struct,
 } from "../kmem.ts";
+import { type ArenaEvent, calling_prog } from "./arena_watch.ts";
 import { bpf_map } from "./bpf_types.ts";
 import { koffsetof, ksizeof } from "./layout.ts";
 import {
@@ -92,6 +93,14 @@ export class bpf_arena extends bpf_map {
 		kmem.w64(this.addr + koffsetof(this.kernel, "bpf_arena", "user_vm_start"), start);
 		kmem.w64(this.addr + koffsetof(this.kernel, "bpf_arena", "user_vm_end"), end);
 	}
+}
+
+type Bare<E> = E extends ArenaEvent ? Omit<E, "id" | "name"> : never;
+
+/** Tell who watches. */
+function note(arena: bpf_arena, event: (k: KernelImpl) => Bare<ArenaEvent>): void {
+	const k = impl(arena.kernel);
+	k.bpf.arena_watch?.({ id: arena.id, name: arena.name, ...event(k) } as ArenaEvent);
 }
 
 /** kernel/bpf/arena.c: bpf_arena_get_user_vm_start */
@@ -161,6 +170,7 @@ function arena_map_free(map: bpf_map): void {
 		warn_on(arena, "arena_map_free");
 		return;
 	}
+	note(arena, () => ({ kind: "release" }));
 	const base = arena.kern_base;
 	for (const pfn of k.kmem.vm_area_unmap_pages(arena.kern_vm, base, base + KERN_VM_SZ - GUARD_SZ))
 		k.kmem.put_page(pfn);
@@ -196,35 +206,52 @@ const arena_vm_ops: vm_operations_struct = {
 	close(vma) {
 		const vml = vma.vm_private_data as vma_list;
 		if (--vml.mmap_count > 0) return;
-		const { vma_list } = arena_of_vma(vma);
-		vma_list.splice(vma_list.indexOf(vml), 1);
+		const arena = arena_of_vma(vma);
+		arena.vma_list.splice(arena.vma_list.indexOf(vml), 1);
 		vma.vm_private_data = null;
+		note(arena, (k) => ({ kind: "unmap", pid: k.task.tgid, start: vma.vm_start, end: vma.vm_end }));
 	},
 	fault: arena_vm_fault,
 };
 
 /** kernel/bpf/arena.c: arena_vm_fault: the page, with a reference for the mapping. */
-function arena_vm_fault(vma: vm_area_struct, addr: number): number {
+function arena_vm_fault(vma: vm_area_struct, addr: number, write: boolean): number {
 	const arena = arena_of_vma(vma);
 	const kmem = kmem_of(arena);
 	const pgoff = (addr - vma.vm_start) / PAGE_SIZE + vma.vm_pgoff;
 	const kaddr = arena.kern_base + lo32(addr);
+	const told = (how: "present" | "new" | "SIGSEGV", why?: string): void =>
+		note(arena, (k) => ({
+			kind: "fault",
+			pid: k.task.tgid,
+			addr,
+			page: pgoff,
+			write,
+			how,
+			...(why ? { why } : {}),
+		}));
+	const sigsegv = (why: string): number => {
+		told("SIGSEGV", why);
+		return VM_FAULT_SIGSEGV;
+	};
 	let pfn = kmem.virt_to_pfn(kaddr);
-	if (pfn < 0) {
-		if (arena.map_flags & BPF_F_SEGV_ON_FAULT) return VM_FAULT_SIGSEGV;
-		if (arena.mt.mtree_insert(pgoff)) return VM_FAULT_SIGSEGV;
+	const present = pfn >= 0;
+	if (!present) {
+		if (arena.map_flags & BPF_F_SEGV_ON_FAULT) return sigsegv("BPF_F_SEGV_ON_FAULT");
+		if (arena.mt.mtree_insert(pgoff)) return sigsegv("its number is taken");
 		pfn = kmem.alloc_page();
 		if (pfn < 0) {
 			arena.mt.mtree_erase(pgoff);
-			return VM_FAULT_SIGSEGV;
+			return sigsegv("no memory");
 		}
 		if (kmem.vm_area_map_pages(arena.kern_vm, kaddr, [pfn])) {
 			arena.mt.mtree_erase(pgoff);
 			kmem.put_page(pfn);
-			return VM_FAULT_SIGSEGV;
+			return sigsegv("no memory for page tables");
 		}
 	}
 	kmem.get_page(pfn);
+	told(present ? "present" : "new");
 	return pfn;
 }
 
@@ -267,6 +294,7 @@ function arena_map_mmap(map: bpf_map, vma: vm_area_struct): number {
 	arena.set_user_vm(start, end);
 	vma.vm_flags |= VM_DONTEXPAND | VM_DONTCOPY;
 	vma.vm_ops = arena_vm_ops;
+	note(arena, (k) => ({ kind: "map", pid: k.task.tgid, start: vma.vm_start, end: vma.vm_end }));
 	return 0;
 }
 
@@ -331,31 +359,43 @@ function user_base(arena: bpf_arena): number {
 function arena_alloc_pages(arena: bpf_arena, uaddr: bigint, page_cnt: number, node_id: number): number {
 	const page_cnt_max = Number(arena.user_vm_end - arena.user_vm_start) / PAGE_SIZE;
 	const kmem = kmem_of(arena);
+	const told = (page: number, addr: number, why?: string): number => {
+		note(arena, (k) => ({
+			kind: "alloc",
+			prog: calling_prog(k),
+			pages: page_cnt,
+			page,
+			addr,
+			...(why ? { why } : {}),
+		}));
+		return addr;
+	};
+	const none = (why: string): number => told(-1, 0, why);
 	// one node is online
-	if (node_id !== NUMA_NO_NODE && node_id !== 0) return 0;
-	if (page_cnt > page_cnt_max) return 0;
+	if (node_id !== NUMA_NO_NODE && node_id !== 0) return none(`no node ${node_id}`);
+	if (page_cnt > page_cnt_max) return none(page_cnt_max ? `only ${page_cnt_max} in all` : "no address yet");
 	let pgoff = 0;
 	if (uaddr) {
-		if (uaddr & BigInt(PAGE_SIZE - 1)) return 0;
+		if (uaddr & BigInt(PAGE_SIZE - 1)) return none("an address inside a page");
 		pgoff = compute_pgoff(arena, Number(BigInt.asUintN(32, uaddr)));
-		if (pgoff > page_cnt_max - page_cnt) return 0;
-		if (arena.mt.mtree_insert_range(pgoff, pgoff + page_cnt - 1)) return 0;
+		if (pgoff > page_cnt_max - page_cnt) return none("an address outside");
+		if (arena.mt.mtree_insert_range(pgoff, pgoff + page_cnt - 1)) return none("taken");
 	} else {
 		pgoff = arena.mt.mtree_alloc_range(page_cnt, 0, page_cnt_max - 1);
-		if (pgoff < 0) return 0;
+		if (pgoff < 0) return none("no such gap");
 	}
 	const pages = bpf_map_alloc_pages(arena, page_cnt);
 	if (!pages) {
 		arena.mt.mtree_erase(pgoff);
-		return 0;
+		return none("no memory");
 	}
 	const uaddr32 = (Number(BigInt.asUintN(32, arena.user_vm_start)) + pgoff * PAGE_SIZE) % SZ_4G;
 	if (kmem.vm_area_map_pages(arena.kern_vm, arena.kern_base + uaddr32, pages)) {
 		for (const pfn of pages) kmem.put_page(pfn);
 		arena.mt.mtree_erase(pgoff);
-		return 0;
+		return none("no memory for page tables");
 	}
-	return user_base(arena) + uaddr32;
+	return told(pgoff, user_base(arena) + uaddr32);
 }
 
 /** kernel/bpf/arena.c: zap_pages: take pages out of every mapping of user space. */
@@ -385,8 +425,15 @@ function arena_free_pages(arena: bpf_arena, ptr: bigint, page_cnt0: number): voi
 		const pfn = kmem.virt_to_pfn(kaddr);
 		if (pfn >= 0 && kmem.page_count(pfn) > 1) zap_pages(arena, full_uaddr, 1);
 	}
-	for (const pfn of kmem.vm_area_unmap_pages(arena.kern_vm, kaddr, kaddr + page_cnt * PAGE_SIZE))
-		kmem.put_page(pfn);
+	const gone = kmem.vm_area_unmap_pages(arena.kern_vm, kaddr, kaddr + page_cnt * PAGE_SIZE);
+	for (const pfn of gone) kmem.put_page(pfn);
+	note(arena, (k) => ({
+		kind: "free",
+		prog: calling_prog(k),
+		page: (full_uaddr - u64_to_addr(arena.user_vm_start)) / PAGE_SIZE,
+		pages: page_cnt,
+		freed: gone.length,
+	}));
 }
 
 /** The kfuncs' bodies. */

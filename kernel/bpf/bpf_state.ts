@@ -2,6 +2,7 @@
 /** The state of kernel/bpf of one kernel: ids, tables, and what the kernel's files keep in statics. */
 import type { Cpu } from "../../arch/arch.ts";
 import type { Kernel } from "../kernel.ts";
+import type { ArenaEvent } from "./arena_watch.ts";
 import type { bpf_link } from "./bpf_link.ts";
 import { LocalStorages } from "./bpf_local_storage.ts";
 import type { bpf_struct_ops } from "./bpf_struct_ops.ts";
@@ -100,6 +101,8 @@ export class BpfState implements BpfSubsystem {
 	trampolines?: Map<bigint, bpf_trampoline>;
 	error_injection?: Set<string>;
 	embedding: StateEmbedding | null = null;
+	/** Sees what happens to arenas, when somebody watches. */
+	arena_watch: ((event: ArenaEvent) => void) | null = null;
 	insn_maps: InsnMaps | null = null;
 	struct_ops?: bpf_struct_ops[];
 	/** bpf_testmod.c: st_ops: the registered struct bpf_testmod_st_ops, 0: none */
