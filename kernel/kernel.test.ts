@@ -2,6 +2,7 @@
 /** RCU, virtual time, work queues, spin locks, processes and their descriptors. */
 import { describe, expect, it } from "vitest";
 import * as E from "../include/uapi/asm-generic/errno.ts";
+import { irq_work } from "./irq_work.ts";
 import { KernelDeadlock, raw_spinlock } from "./spinlock.ts";
 import { booted, Process } from "./testing.ts";
 import { VirtualTime } from "./time.ts";
@@ -118,9 +119,12 @@ describe("work", () => {
 		expect(seen).toEqual([]);
 		p.sys.getpid();
 		expect(seen).toEqual(["work", "more work"]);
-		kernel.irq_work_queue(() => seen.push("at once"));
+		kernel.irq_work_queue(new irq_work(() => seen.push("at once")));
 		kernel.local_irq_save();
-		kernel.irq_work_queue(() => seen.push("later"));
+		const later = new irq_work(() => seen.push("later"));
+		kernel.irq_work_queue(later);
+		// it is queued already
+		kernel.irq_work_queue(later);
 		expect(seen.at(-1)).toBe("at once");
 		kernel.local_irq_restore();
 		expect(seen.at(-1)).toBe("later");

@@ -3,6 +3,7 @@
 import type { MessageTap } from "../lib/message_tap.ts";
 import type { GuestMemory } from "../mm/guest_memory.ts";
 import type { BpfSubsystem } from "./bpf/subsystem.ts";
+import type { Preemption } from "./preempt.ts";
 import type { task_struct } from "./task.ts";
 
 export type ArchName = "x86_64" | "arm64";
@@ -77,6 +78,8 @@ export interface Kernel {
 	get_random_u32(): number;
 	/** One line for the kernel log (pr_warn, WARN_ON): "not ported" and internal inconsistencies land here too. */
 	printk(line: string): void;
+	/** Runs other CPUs at the preemption points, while someone explores. */
+	readonly explore?: Preemption | null;
 	/** Sees every text of the verifier's logs, where that is on. */
 	readonly message_tap?: MessageTap | undefined;
 }

@@ -13,9 +13,11 @@ import type { bpf_prog } from "./bpf/bpf_types.ts";
 import { koffsetof, ksizeof } from "./bpf/layout.ts";
 import { Perf } from "./events/perf.ts";
 import { close_files, files_struct, open_stdio } from "./file.ts";
+import type { irq_work } from "./irq_work.ts";
 import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
 import type { Kmem, mm_struct } from "./kmem.ts";
 import { Kprobes } from "./kprobes.ts";
+import type { Preemption, SharedMemory } from "./preempt.ts";
 import { Random } from "./random.ts";
 import { Rcu } from "./rcu.ts";
 import { KernelDeadlock } from "./spinlock.ts";
@@ -131,6 +133,11 @@ export class KernelImpl implements Kernel {
 	/** The CPU that runs, its interrupt and preemption state. */
 	cpu = 0;
 	irqs_disabled = 0;
+	/** in_nmi(): the CPU is in a non-maskable interrupt, where no lock may be waited for. */
+	in_nmi = false;
+	/** Memory that other CPUs and user space touch at the same time (preempt.ts). */
+	shared: SharedMemory;
+	explore: Preemption | null = null;
 	private works: (() => void)[] = [];
 	private irq_works: (() => void)[] = [];
 	private in_work = false;
@@ -147,6 +154,7 @@ export class KernelImpl implements Kernel {
 	constructor(config: KernelConfig, kmem: Kmem, symbols: SymbolTable) {
 		this.config = config;
 		this.kmem = kmem;
+		this.shared = kmem;
 		this.symbols = symbols;
 		this.random = new Random(config.seed);
 		this.ptr_key = this.random.u32();
@@ -255,15 +263,29 @@ export class KernelImpl implements Kernel {
 	}
 
 	/** kernel/irq_work.c: irq_work_queue(): at once when interrupts are on, else when they come on. */
-	irq_work_queue(func: () => void): void {
-		if (this.irqs_disabled === 0) this.guarded("irq_work", func);
-		else this.irq_works.push(func);
+	irq_work_queue(work: irq_work): void {
+		if (this.explore) {
+			this.explore.irq_work_queue(work);
+			return;
+		}
+		if (work.pending) return;
+		if (this.irqs_disabled === 0) {
+			this.guarded("irq_work", work.func);
+			return;
+		}
+		work.pending = true;
+		this.irq_works.push(() => {
+			work.pending = false;
+			work.func();
+		});
 	}
 
 	local_irq_save(): void {
+		this.explore?.irq_save();
 		this.irqs_disabled++;
 	}
 	local_irq_restore(): void {
+		this.explore?.irq_restore();
 		if (--this.irqs_disabled > 0) return;
 		while (this.irq_works.length > 0) this.guarded("irq_work", this.irq_works.shift()!);
 	}
@@ -362,6 +384,7 @@ export class KernelImpl implements Kernel {
 	}
 	/** Call guest code: a callback that a program handed to a helper. */
 	call_guest(addr: bigint, args: readonly bigint[]): bigint {
+		if (this.explore) return this.explore.call_guest(addr, args);
 		if (!this.runner) throw new Error("not ported: running programs on this kernel");
 		return this.runner.call(addr, args);
 	}

@@ -29,6 +29,8 @@ export {
 
 /** Allocators of the kernel half. 0 means: no memory. */
 export interface Kmem extends GuestMemory {
+	/** atomic_cmpxchg(): what stood there. */
+	cmpxchg32(va: number, old: number, v: number): number;
 	kmalloc(size: number): number;
 	kzalloc(size: number): number;
 	kfree(va: number): void;

@@ -33,6 +33,8 @@ export class MachineSymbols implements SymbolTable {
 	kprobes: Kprobes | null = null;
 	/** Bodies that read their arguments from the CPU. */
 	direct: ReadonlyMap<string, (cpu: Cpu) => bigint | number> | null = null;
+	/** Whose text it is. */
+	kernel: KernelImpl | null = null;
 	constructor(machine: Machine) {
 		this.machine = machine;
 	}
@@ -47,7 +49,7 @@ export class MachineSymbols implements SymbolTable {
 			text.define(
 				name,
 				direct
-					? (cpu: Cpu) => (this.kprobes!.any ? this.call(name, cpu) : direct(cpu))
+					? (cpu: Cpu) => (this.kprobes!.any || this.kernel!.explore ? this.call(name, cpu) : direct(cpu))
 					: (cpu: Cpu) => this.call(name, cpu),
 			);
 		} else if (kind.percpu) text.add(name, this.machine.percpu.define_static(name, kind.size), kind.size);
@@ -193,6 +195,7 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 			symbols.ftrace = kernel.ftrace;
 			symbols.kprobes = kernel.kprobes;
 			symbols.direct = kernel.bpf.direct;
+			symbols.kernel = kernel;
 			kernel.runner = new MachineRunner(kernel, machine);
 			if (!config.bpf_jit_enable) return;
 			const facts = {

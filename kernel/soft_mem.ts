@@ -133,6 +133,11 @@ export class SoftMem implements Kmem {
 			this.w32(va + 4, Number(BigInt.asUintN(32, v >> 32n)));
 		}
 	}
+	cmpxchg32(va: number, old: number, v: number): number {
+		const was = this.r32(va);
+		if (was === old) this.w32(va, v);
+		return was;
+	}
 	wptr(va: number, v: number): void {
 		this.w64(va, BigInt.asUintN(64, BigInt(v)));
 	}

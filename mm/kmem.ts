@@ -80,6 +80,11 @@ export class MachineKmem implements GuestMemory {
 	w64(va: number, v: bigint): void {
 		this.mem.w64(va, v);
 	}
+	cmpxchg32(va: number, old: number, v: number): number {
+		const was = this.r32(va);
+		if (was === old) this.w32(va, v);
+		return was;
+	}
 	wptr(va: number, v: number): void {
 		this.mem.wptr(va, v);
 	}

@@ -304,13 +304,17 @@ export function copy_map_value_locked(map: bpf_map, dst: number, src: number, lo
 /** Take a spin lock that lies in guest memory (its word: 0 free, 1 taken). */
 export function guest_spin_lock(kernel: Kernel, addr: number): void {
 	const k = impl(kernel);
+	if (k.explore) {
+		k.explore.guest_lock(addr);
+		return;
+	}
 	if (k.kmem.r32(addr) !== 0) k.deadlock(`spin lock at 0x${BigInt.asUintN(64, BigInt(addr)).toString(16)}`);
 	k.kmem.w32(addr, 1);
 }
 
 /** Give it back. */
 export function guest_spin_unlock(kernel: Kernel, addr: number): void {
-	impl(kernel).kmem.w32(addr, 0);
+	impl(kernel).shared.w32(addr, 0);
 }
 
 /** kernel/bpf/syscall.c: bpf_obj_free_fields */

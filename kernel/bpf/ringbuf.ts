@@ -39,6 +39,7 @@ import {
 import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM, type file, type poll_table } from "../file.ts";
+import { irq_work } from "../irq_work.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl, type KernelImpl } from "../kernel_impl.ts";
 import { PAGE_SHIFT, PAGE_SIZE, VM_WRITE, type vm_area_struct } from "../kmem.ts";
@@ -76,13 +77,17 @@ export class bpf_ringbuf {
 	readonly pages_area: number;
 	readonly pgoff: number;
 	readonly waitq = new wait_queue_head();
+	/** bpf_ringbuf_notify() */
+	readonly work = new irq_work(() => this.waitq.wake_up_all());
 	readonly spinlock: raw_spinlock;
-	busy = false;
-	private readonly cons: number;
-	private readonly prod: number;
-	private readonly pend: number;
+	/** Addresses of fields of the struct. */
+	readonly busy: number;
+	readonly cons: number;
+	readonly prod: number;
+	readonly pend: number;
 	readonly data: number;
-	private irq_pending = false;
+	/** The dynptr that a drain hands to its callback; one drain at a time has it. */
+	dynptr = 0;
 
 	constructor(
 		kernel: KernelImpl,
@@ -97,6 +102,7 @@ export class bpf_ringbuf {
 		this.pages = pages;
 		this.pages_area = pages_area;
 		this.spinlock = new raw_spinlock(kernel, "bpf_ringbuf.spinlock");
+		this.busy = addr + koffsetof(kernel, "bpf_ringbuf", "busy");
 		this.cons = addr + koffsetof(kernel, "bpf_ringbuf", "consumer_pos");
 		this.prod = addr + koffsetof(kernel, "bpf_ringbuf", "producer_pos");
 		this.pend = addr + koffsetof(kernel, "bpf_ringbuf", "pending_pos");
@@ -104,22 +110,22 @@ export class bpf_ringbuf {
 		this.pgoff = ringbuf_pgoff(kernel);
 	}
 	get consumer_pos(): bigint {
-		return this.kernel.kmem.r64(this.cons);
+		return this.kernel.shared.r64(this.cons);
 	}
 	set consumer_pos(v: bigint) {
-		this.kernel.kmem.w64(this.cons, v);
+		this.kernel.shared.w64(this.cons, v);
 	}
 	get producer_pos(): bigint {
-		return this.kernel.kmem.r64(this.prod);
+		return this.kernel.shared.r64(this.prod);
 	}
 	set producer_pos(v: bigint) {
-		this.kernel.kmem.w64(this.prod, v);
+		this.kernel.shared.w64(this.prod, v);
 	}
 	get pending_pos(): bigint {
-		return this.kernel.kmem.r64(this.pend);
+		return this.kernel.shared.r64(this.pend);
 	}
 	set pending_pos(v: bigint) {
-		this.kernel.kmem.w64(this.pend, v);
+		this.kernel.shared.w64(this.pend, v);
 	}
 	/** Address of the byte at a position. */
 	at(pos: bigint): number {
@@ -129,32 +135,27 @@ export class bpf_ringbuf {
 	// The same as numbers. Those of the kernel are exact: no ring lives to see 2^53 bytes. What user space
 	// wrote for the consumer is read as a signed number, exact where it matters: near the producer's.
 	get consumer(): number {
-		return this.kernel.kmem.rptr(this.cons);
+		return this.kernel.shared.rptr(this.cons);
 	}
 	get producer(): number {
-		return this.kernel.kmem.rptr(this.prod);
+		return this.kernel.shared.rptr(this.prod);
 	}
 	set producer(v: number) {
-		this.kernel.kmem.wptr(this.prod, v);
+		this.kernel.shared.wptr(this.prod, v);
 	}
 	get pending(): number {
-		return this.kernel.kmem.rptr(this.pend);
+		return this.kernel.shared.rptr(this.pend);
 	}
 	set pending(v: number) {
-		this.kernel.kmem.wptr(this.pend, v);
+		this.kernel.shared.wptr(this.pend, v);
 	}
 	/** Address of the byte at a position that is a number. */
 	place(pos: number): number {
 		return this.data + (pos & this.mask);
 	}
-	/** irq_work_queue(&rb->work): bpf_ringbuf_notify() wakes all that wait. */
+	/** irq_work_queue(&rb->work) */
 	queue_notify(): void {
-		if (this.irq_pending) return;
-		this.irq_pending = true;
-		this.kernel.irq_work_queue(() => {
-			this.irq_pending = false;
-			this.waitq.wake_up_all();
-		});
+		this.kernel.irq_work_queue(this.work);
 	}
 }
 
@@ -215,6 +216,12 @@ function ringbuf_map_alloc(kernel: Kernel, attr: bpf_attr, ops: map_ops): bpf_ma
 		bpf_map_area_free(kernel, addr);
 		return -ENOMEM;
 	}
+	rb.dynptr = impl(kernel).kmem.kzalloc(16);
+	if (rb.dynptr === 0) {
+		bpf_ringbuf_free(rb);
+		bpf_map_area_free(kernel, addr);
+		return -ENOMEM;
+	}
 	const map = new bpf_ringbuf_map(kernel, ops);
 	bpf_map_init_from_attr(map, attr);
 	map.rb = rb;
@@ -223,15 +230,20 @@ function ringbuf_map_alloc(kernel: Kernel, attr: bpf_attr, ops: map_ops): bpf_ma
 	return map;
 }
 
-/** kernel/bpf/ringbuf.c: ringbuf_map_free, bpf_ringbuf_free */
-function ringbuf_map_free(map: bpf_map): void {
-	const k = impl(map.kernel);
-	const rb = rb_of(map);
+/** kernel/bpf/ringbuf.c: bpf_ringbuf_free */
+function bpf_ringbuf_free(rb: bpf_ringbuf): void {
+	const k = rb.kernel;
 	k.bpf.ringbufs.delete(rb.addr);
 	k.bpf.last_ringbuf = null;
+	k.kmem.kfree(rb.dynptr);
 	k.kmem.vunmap(rb.addr);
 	for (const p of rb.pages) k.kmem.put_page(p);
-	bpf_map_area_free(map.kernel, rb.pages_area);
+	bpf_map_area_free(k, rb.pages_area);
+}
+
+/** kernel/bpf/ringbuf.c: ringbuf_map_free */
+function ringbuf_map_free(map: bpf_map): void {
+	bpf_ringbuf_free(rb_of(map));
 	map_image_del(map);
 	bpf_map_area_free(map.kernel, map.addr);
 }
@@ -324,45 +336,61 @@ function record_size(len: number): number {
 	return Math.ceil((len + BPF_RINGBUF_HDR_SZ) / 8) * 8;
 }
 
+/** raw_spin_lock_irqsave() of the ring; in an NMI it is only tried. */
+function ringbuf_lock(rb: bpf_ringbuf): boolean {
+	const k = rb.kernel;
+	k.local_irq_save();
+	if (!k.in_nmi) {
+		rb.spinlock.lock();
+		return true;
+	}
+	if (rb.spinlock.trylock()) return true;
+	k.local_irq_restore();
+	return false;
+}
+
+function ringbuf_unlock(rb: bpf_ringbuf): void {
+	rb.spinlock.unlock();
+	rb.kernel.local_irq_restore();
+}
+
 /** kernel/bpf/ringbuf.c: __bpf_ringbuf_reserve: the record's address, or 0. */
 export function __bpf_ringbuf_reserve(rb: bpf_ringbuf, size: number): number {
-	const { kernel, mask } = rb;
-	const { kmem } = kernel;
+	const { mask } = rb;
+	const { shared } = rb.kernel;
 	if (size > RINGBUF_MAX_RECORD_SZ) return 0;
 	const len = record_size(size);
 	if (len > mask + 1) return 0;
 	const cons_pos = rb.consumer;
 
-	kernel.local_irq_save();
-	rb.spinlock.lock();
-	try {
-		let pend_pos = rb.pending;
-		const prod_pos = rb.producer;
-		const new_prod_pos = prod_pos + len;
-		while (pend_pos < prod_pos) {
-			const hdr_len = kmem.r32(rb.place(pend_pos));
-			if (hdr_len & BPF_RINGBUF_BUSY_BIT) break;
-			pend_pos += record_size(hdr_len & ~BPF_RINGBUF_DISCARD_BIT);
-		}
-		rb.pending = pend_pos;
-		// neither the consumer nor the oldest record that is still busy may be overtaken; in 64 bits without sign
-		// a consumer ahead of the producer is far behind it
-		const used = new_prod_pos - cons_pos;
-		if (used < 0 || used > mask || new_prod_pos - pend_pos > mask) return 0;
-		const hdr = rb.place(prod_pos);
-		kmem.w32(hdr, (size | BPF_RINGBUF_BUSY_BIT) >>> 0);
-		kmem.w32(hdr + 4, Math.floor((hdr - rb.addr) / PAGE_SIZE));
-		rb.producer = new_prod_pos;
-		return hdr + BPF_RINGBUF_HDR_SZ;
-	} finally {
-		rb.spinlock.unlock();
-		kernel.local_irq_restore();
+	if (!ringbuf_lock(rb)) return 0;
+	let pend_pos = rb.pending;
+	const prod_pos = rb.producer;
+	const new_prod_pos = prod_pos + len;
+	while (pend_pos < prod_pos) {
+		const hdr_len = shared.r32(rb.place(pend_pos));
+		if (hdr_len & BPF_RINGBUF_BUSY_BIT) break;
+		pend_pos += record_size(hdr_len & ~BPF_RINGBUF_DISCARD_BIT);
 	}
+	rb.pending = pend_pos;
+	// neither the consumer nor the oldest record that is still busy may be overtaken; in 64 bits without sign
+	// a consumer ahead of the producer is far behind it
+	const used = new_prod_pos - cons_pos;
+	if (used < 0 || used > mask || new_prod_pos - pend_pos > mask) {
+		ringbuf_unlock(rb);
+		return 0;
+	}
+	const hdr = rb.place(prod_pos);
+	shared.w32(hdr, (size | BPF_RINGBUF_BUSY_BIT) >>> 0);
+	shared.w32(hdr + 4, Math.floor((hdr - rb.addr) / PAGE_SIZE));
+	rb.producer = new_prod_pos;
+	ringbuf_unlock(rb);
+	return hdr + BPF_RINGBUF_HDR_SZ;
 }
 
 /** kernel/bpf/ringbuf.c: bpf_ringbuf_restore_from_rec */
 function bpf_ringbuf_restore_from_rec(k: KernelImpl, hdr: number): bpf_ringbuf {
-	const addr = hdr - (hdr & (PAGE_SIZE - 1)) - k.kmem.r32(hdr + 4) * PAGE_SIZE;
+	const addr = hdr - (hdr & (PAGE_SIZE - 1)) - k.shared.r32(hdr + 4) * PAGE_SIZE;
 	const { bpf } = k;
 	if (bpf.last_ringbuf?.addr === addr) return bpf.last_ringbuf;
 	const rb = bpf.ringbufs.get(addr);
@@ -375,9 +403,9 @@ function bpf_ringbuf_restore_from_rec(k: KernelImpl, hdr: number): bpf_ringbuf {
 export function bpf_ringbuf_commit(k: KernelImpl, sample: number, flags: number, discard: boolean): void {
 	const hdr = sample - BPF_RINGBUF_HDR_SZ;
 	const rb = bpf_ringbuf_restore_from_rec(k, hdr);
-	let new_len = k.kmem.r32(hdr) ^ BPF_RINGBUF_BUSY_BIT;
+	let new_len = k.shared.r32(hdr) ^ BPF_RINGBUF_BUSY_BIT;
 	if (discard) new_len |= BPF_RINGBUF_DISCARD_BIT;
-	k.kmem.w32(hdr, new_len >>> 0);
+	k.shared.w32(hdr, new_len >>> 0);
 	// the consumer caught up with this very record and sleeps
 	const rec_pos = hdr - rb.data;
 	const cons_pos = rb.consumer & rb.mask;
@@ -405,19 +433,18 @@ function bpf_ringbuf_output(
 ): number {
 	const rec = __bpf_ringbuf_reserve(rb, size);
 	if (!rec) return -EAGAIN;
-	k.kmem.copy(rec, data, size);
+	k.shared.copy(rec, data, size);
 	bpf_ringbuf_commit(k, rec, flags, false);
 	return 0;
 }
 
 /** kernel/bpf/ringbuf.c: __bpf_user_ringbuf_peek */
 function __bpf_user_ringbuf_peek(rb: bpf_ringbuf): { sample: number; size: number } | number {
-	const { kmem } = rb.kernel;
 	const prod_pos = rb.producer_pos;
 	if (prod_pos % 8n) return -EINVAL;
 	const cons_pos = rb.consumer_pos;
 	if (cons_pos >= prod_pos) return -ENODATA;
-	const hdr_len = kmem.r32(rb.at(cons_pos));
+	const hdr_len = rb.kernel.shared.r32(rb.at(cons_pos));
 	const sample_len = (hdr_len & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT)) >>> 0;
 	const total_len = record_size(sample_len);
 	if (BigInt(total_len) > prod_pos - cons_pos) return -EINVAL;
@@ -440,36 +467,30 @@ function bpf_user_ringbuf_drain(
 	flags: bigint,
 ): number {
 	if (flags & ~(NO_WAKEUP | FORCE_WAKEUP)) return -EINVAL;
-	if (rb.busy) return -EBUSY;
-	rb.busy = true;
+	if (k.shared.cmpxchg32(rb.busy, 0, 1) !== 0) return -EBUSY;
 	let samples = 0;
 	let discarded_samples = 0;
 	let ret = 0;
 	let failed = false;
-	const dynptr = k.kmem.kzalloc(16);
-	try {
-		for (; samples < BPF_MAX_USER_RINGBUF_SAMPLES && ret === 0; samples++) {
-			const s = __bpf_user_ringbuf_peek(rb);
-			if (typeof s === "number") {
-				if (s === -ENODATA) break;
-				if (s === -EAGAIN) {
-					discarded_samples++;
-					continue;
-				}
-				ret = s;
-				failed = true;
-				break;
+	for (; samples < BPF_MAX_USER_RINGBUF_SAMPLES && ret === 0; samples++) {
+		const s = __bpf_user_ringbuf_peek(rb);
+		if (typeof s === "number") {
+			if (s === -ENODATA) break;
+			if (s === -EAGAIN) {
+				discarded_samples++;
+				continue;
 			}
-			bpf_dynptr_init(k.kmem, dynptr, s.sample, BPF_DYNPTR_TYPE_LOCAL, 0, s.size);
-			const r = k.call_guest(callback, [addr_to_u64(dynptr), callback_ctx, 0n, 0n, 0n]);
-			ret = r === 0n ? 0 : 1;
-			rb.consumer_pos = U64(rb.consumer_pos + BigInt(record_size(s.size)));
+			ret = s;
+			failed = true;
+			break;
 		}
-		if (!failed) ret = samples - discarded_samples;
-	} finally {
-		rb.busy = false;
-		k.kmem.kfree(dynptr);
+		bpf_dynptr_init(k.kmem, rb.dynptr, s.sample, BPF_DYNPTR_TYPE_LOCAL, 0, s.size);
+		ret = k.call_guest(callback, [addr_to_u64(rb.dynptr), callback_ctx, 0n, 0n, 0n]) === 0n ? 0 : 1;
+		// __bpf_user_ringbuf_sample_release()
+		rb.consumer_pos = U64(rb.consumer_pos + BigInt(record_size(s.size)));
 	}
+	if (!failed) ret = samples - discarded_samples;
+	k.shared.w32(rb.busy, 0);
 	if (flags & FORCE_WAKEUP) rb.queue_notify();
 	else if (!(flags & NO_WAKEUP) && samples > 0) rb.queue_notify();
 	return ret;

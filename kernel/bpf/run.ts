@@ -37,6 +37,9 @@ export class BodyCaller {
 	call(name: string, r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint): bigint {
 		const body: HelperBody | undefined = this.kernel.bpf.bodies.get(name);
 		if (!body) throw new Error(`not ported: ${name}`);
+		const { explore } = this.kernel;
+		if (explore)
+			return explore.helper(name, [r1, r2, r3, r4, r5], () => U64(body(this.ctx, r1, r2, r3, r4, r5)));
 		return U64(body(this.ctx, r1, r2, r3, r4, r5));
 	}
 }

@@ -3,6 +3,7 @@
 import type { perf_event_attr } from "../../include/uapi/linux/perf_event.ts";
 import * as P from "../../include/uapi/linux/perf_event.ts";
 import type { bpf_prog } from "../bpf/bpf_types.ts";
+import { irq_work } from "../irq_work.ts";
 import type { KernelImpl, Task } from "../kernel_impl.ts";
 import type { hrtimer } from "../time.ts";
 import type { trace_event_call } from "../trace/trace_events.ts";
@@ -123,7 +124,12 @@ export class perf_event {
 	read_size = 0;
 	header_size = 0;
 	id_header_size = 0;
-	private irq_pending = false;
+	/** perf_pending_irq(): perf_event_wakeup() wakes who waits for the buffer. */
+	private readonly pending_irq = new irq_work(() => {
+		if (!this.pending_wakeup) return;
+		this.pending_wakeup = false;
+		if (this.rb) for (const e of this.rb.event_list) e.waitq.wake_up_all();
+	});
 
 	constructor(kernel: KernelImpl, attr: perf_event_attr, cpu: number, target: Task | null, id: number) {
 		this.kernel = kernel;
@@ -263,16 +269,9 @@ export class perf_event {
 		return 8 + this.header_size + this.id_header_size + raw;
 	}
 
-	/** irq_work_queue(&event->pending_irq): perf_event_wakeup() wakes who waits for the buffer. */
+	/** irq_work_queue(&event->pending_irq) */
 	queue_pending_irq(): void {
-		if (this.irq_pending) return;
-		this.irq_pending = true;
-		this.kernel.irq_work_queue(() => {
-			this.irq_pending = false;
-			if (!this.pending_wakeup) return;
-			this.pending_wakeup = false;
-			if (this.rb) for (const e of this.rb.event_list) e.waitq.wake_up_all();
-		});
+		this.kernel.irq_work_queue(this.pending_irq);
 	}
 }
 
