@@ -228,6 +228,26 @@ export interface KernelText {
 	entries(): { name: string; addr: number; size: number }[];
 }
 
+/**
+ * A CPU whose machine code is taken an instruction at a time by who decides what runs next (kernel/explore/).
+ * Registers may be put aside and loaded again where no arithmetic flag is live.
+ */
+export interface SteppedCpu extends Cpu {
+	/** Begin a call of machine code: its registers are set up for a stack whose top is given. It begins at `addr`. */
+	enter(stack: number, addr: number, args: readonly (bigint | number)[]): void;
+	/** Run the instruction at `pc`; where to go on. Faults are served; what is an oops is thrown. */
+	step(pc: number): number;
+	/** The function implemented in TypeScript that begins at `pc`: its number; 0: the call that enter() began returned; -1: none. */
+	stub_at(pc: number): number;
+	/** Run that function: where to go on. Thrown out of, it may be called again. */
+	call_stub(n: number): number;
+	/** What the call returned. */
+	readonly result: bigint;
+	/** A copy of all general registers, and loading one. */
+	save_words(): Int32Array;
+	load_words(words: Int32Array): void;
+}
+
 /** One architecture's machine: engines, page tables, text. */
 export interface Arch {
 	readonly name: "x86_64" | "arm64";
@@ -236,6 +256,8 @@ export interface Arch {
 	readonly kernel_table: PageTable;
 	readonly text: KernelText;
 	readonly cpus: readonly Cpu[];
+	/** A CPU to be taken step by step. */
+	stepped(cpu: number): SteppedCpu;
 	/** __per_cpu_offset[cpu] */
 	per_cpu_offset(cpu: number): number;
 

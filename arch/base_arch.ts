@@ -13,6 +13,7 @@ import {
 	type KernelLayout,
 	type PageTable,
 	PROT_KERNEL,
+	type SteppedCpu,
 	type TablePages,
 	type UserExit,
 	type UserRegs,
@@ -112,6 +113,10 @@ export abstract class BaseArch implements Arch {
 		this.made[id] = cpu;
 		this.load_current(cpu, this.currents[id]!);
 		return cpu;
+	}
+
+	stepped(id: number): SteppedCpu {
+		return this.cpu(id);
 	}
 
 	get cpus(): readonly Cpu[] {

@@ -7,11 +7,11 @@
 import { EV_EXCEPTION, EV_HALT, EV_SYSCALL, type Vcpu } from "../virt/vcpu.ts";
 import {
 	Asleep,
-	type Cpu,
 	type Fault,
 	KernelOops,
 	type PageTable,
 	Stall,
+	type SteppedCpu,
 	type UserExit,
 	type UserRegs,
 } from "./arch.ts";
@@ -34,7 +34,7 @@ export interface Convention {
 	readonly stop_size: number;
 }
 
-export abstract class BaseCpu<V extends Vcpu> implements Cpu {
+export abstract class BaseCpu<V extends Vcpu> implements SteppedCpu {
 	readonly id: number;
 	protected readonly arch: BaseArch;
 	readonly vcpu: V;
@@ -248,6 +248,58 @@ export abstract class BaseCpu<V extends Vcpu> implements Cpu {
 		} finally {
 			this.depth--;
 		}
+	}
+
+	enter(stack: number, addr: number, args: readonly (bigint | number)[]): void {
+		this.enter_kernel();
+		// what another left in them must not make a difference
+		this.w.fill(0, 0, this.pc_word);
+		this.set_num(this.conv.sp, this.set_return(stack - (stack & 15)));
+		for (const [i, a] of args.entries()) this.set_value(this.args[i]!, a);
+		this.vcpu.pc = addr;
+	}
+
+	step(pc: number): number {
+		if (this.tlb_gen !== this.arch.tlb_gen) this.flush_tlb();
+		// every start would stop at address 0: a call of NULL
+		if (pc === 0) return this.exception(this.other_fault(0, true, false));
+		const ev = this.vcpu.start(pc, 1);
+		if (ev === EV_HALT) return this.vcpu.pc;
+		if (ev === EV_EXCEPTION) return this.exception(this.take_fault());
+		const f = this.other_fault(this.vcpu.pc, false, false);
+		throw this.oops(
+			ev === EV_SYSCALL
+				? "syscall instruction in kernel mode"
+				: `the engine stopped with error ${this.vcpu.error}`,
+			f,
+		);
+	}
+
+	stub_at(pc: number): number {
+		const off = pc - this.arch.layout.text_start;
+		return off >= 0 && off < STUB_BYTES && off % 16 === 0 ? off / 16 : -1;
+	}
+
+	call_stub(n: number): number {
+		const { arch } = this;
+		this.resume = this.return_address();
+		this.callee = arch.layout.text_start + n * 16;
+		const handler = arch.text.handlers[n];
+		const r = handler ? handler(this) : arch.unhandled(this);
+		if (r !== undefined) this.set_value(this.ret, r);
+		return this.resume;
+	}
+
+	get result(): bigint {
+		return BigInt.asUintN(64, this.g[this.ret]!);
+	}
+
+	save_words(): Int32Array {
+		return this.w.slice(0, this.pc_word);
+	}
+
+	load_words(words: Int32Array): void {
+		this.w.set(words);
 	}
 
 	/** Arguments beyond those in registers: where the function finds them on the stack. */

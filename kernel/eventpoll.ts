@@ -95,7 +95,7 @@ class epitem {
 }
 
 /** struct eventpoll */
-class eventpoll {
+export class eventpoll {
 	readonly items: Map<string, epitem> = new Map();
 	/** rdllist */
 	ready: epitem[] = [];
@@ -169,6 +169,12 @@ const eventpoll_fops: file_operations = {
 	},
 	release: (f) => (f.private_data as eventpoll).release(),
 };
+
+/** The struct behind a descriptor; null when it is another file. */
+export function epoll_of(kernel: Kernel, epfd: number): eventpoll | null {
+	const f = fdget(kernel, epfd);
+	return f?.f_op === eventpoll_fops ? (f.private_data as eventpoll) : null;
+}
 
 /** epoll_create1(2) */
 export function do_epoll_create(kernel: Kernel, flags: number): number {

@@ -6,9 +6,9 @@ import { setup } from "./setup.ts";
 
 if (!(await setup())) process.exit(1);
 const argv = process.argv.slice(2);
-// `run prog.c` and `dump prog.c` compile first, with what the selftests' programs are compiled with.
+// A C file is compiled first, with what the selftests' programs are compiled with.
 const clang = findClang();
-if (["run", "dump", "arena"].includes(argv[0] ?? "") && clang) {
+if (["run", "dump", "arena", "explore"].includes(argv[0] ?? "") && clang) {
 	const source = argv.findIndex((a, i) => i > 0 && a.endsWith(".c"));
 	try {
 		if (source > 0) {

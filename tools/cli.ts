@@ -5,6 +5,7 @@ import { arenaCommand } from "./cmd_arena.ts";
 import { compareCommand } from "./cmd_compare.ts";
 import { conformanceCommand } from "./cmd_conformance.ts";
 import { dumpCommand } from "./cmd_dump.ts";
+import { exploreCommand } from "./cmd_explore.ts";
 import { genCommand } from "./cmd_gen.ts";
 import { recordCommand } from "./cmd_record.ts";
 import { runCommand } from "./cmd_run.ts";
@@ -31,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(genCommand(done))
 		.command(compareCommand(done))
 		.command(recordCommand(done))
+		.command(exploreCommand(done))
 		.command(conformanceCommand(done))
 		.command(vmCommand(done))
 		.demandCommand(1, "Which command? See --help.")

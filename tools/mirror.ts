@@ -5,6 +5,7 @@ import { type BootOptions, boot } from "../kernel/boot.ts";
 import { type ArenaEvent, type ArenaState, arena_states } from "../kernel/bpf/arena_watch.ts";
 import type { InsnMap } from "../kernel/bpf/insn_map.ts";
 import { InsnTrace, type StepSink } from "../kernel/bpf/trace_insns.ts";
+import { Exploration } from "../kernel/explore/exploration.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import { TaskSys } from "../kernel/sys.ts";
 import { task_images_release } from "../kernel/task_image.ts";
@@ -151,3 +152,13 @@ export type { BootOptions, ForeignKernel } from "../kernel/boot.ts";
 export type { ArenaEvent, ArenaState } from "../kernel/bpf/arena_watch.ts";
 export type { FuncMap, InsnMap } from "../kernel/bpf/insn_map.ts";
 export type { Step, StepSink } from "../kernel/bpf/trace_insns.ts";
+export type { Finding } from "../kernel/explore/explorer.ts";
+export { NotExplorable } from "../kernel/explore/explorer.ts";
+export {
+	type Progress as SearchProgress,
+	parse_schedule,
+	type SearchResult,
+	schedule_text,
+	type TraceStep,
+} from "../kernel/explore/search.ts";
+export { Exploration };

@@ -66,7 +66,9 @@ import type { bpf_insn, bpf_prog } from "./bpf_types.ts";
 
 /** What a run of the interpreter needs of the kernel around it. */
 export interface InterpHost {
-	readonly mem: GuestMemory;
+	readonly mem: Pick<GuestMemory, "r8" | "r16" | "r32" | "r64" | "w8" | "w16" | "w32" | "w64">;
+	/** Do what may not be divided, where others could come in between; its result. */
+	indivisible?(addr: number, fn: () => bigint): bigint;
 	/** Call the kernel function at `__bpf_call_base + imm`. */
 	call(imm: number, r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint): bigint;
 	/** The program in a slot of the prog array that `map` points at; null when empty or out of range. */
@@ -436,20 +438,23 @@ export class Interpreter {
 		const bits = size === BPF_DW ? 64 : 32;
 		const addr = addr_of(regs[insn.dst_reg]!, insn.off);
 		const src = BigInt.asUintN(bits, regs[insn.src_reg]!);
-		const old = this.load(size, addr);
-		switch (insn.imm) {
-			case BPF_XCHG:
-				this.store(size, addr, src);
-				regs[insn.src_reg] = old;
-				return;
-			case BPF_CMPXCHG:
-				if (old === BigInt.asUintN(bits, regs[0]!)) this.store(size, addr, src);
-				regs[0] = old;
-				return;
-		}
+		const rmw = (): bigint => {
+			const old = this.load(size, addr);
+			const to = this.atomic_result(insn, old, src, BigInt.asUintN(bits, regs[0]!));
+			if (to !== null) this.store(size, addr, BigInt.asUintN(bits, to));
+			return old;
+		};
+		const old = this.host.indivisible ? this.host.indivisible(addr, rmw) : rmw();
+		if (insn.imm === BPF_CMPXCHG) regs[0] = old;
+		else if (insn.imm & BPF_FETCH) regs[insn.src_reg] = old;
+	}
+
+	/** What an atomic operation stores; null: nothing. */
+	private atomic_result(insn: bpf_insn, old: bigint, src: bigint, r0: bigint): bigint | null {
+		if (insn.imm === BPF_XCHG) return src;
+		if (insn.imm === BPF_CMPXCHG) return old === r0 ? src : null;
 		const op = insn.imm & ~BPF_FETCH;
 		if (op !== BPF_ADD && op !== BPF_AND && op !== BPF_OR && op !== BPF_XOR) this.unknown(insn);
-		this.store(size, addr, BigInt.asUintN(bits, alu64(op, old, src)));
-		if (insn.imm & BPF_FETCH) regs[insn.src_reg] = old;
+		return alu64(op, old, src);
 	}
 }

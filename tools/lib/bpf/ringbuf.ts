@@ -190,6 +190,8 @@ export function ring_buffer__consume_n(rb: ring_buffer, n: number): number {
 		if (err < 0) return err;
 		res += err;
 		left -= err;
+		// a size_t: taking more than was asked for (one, when it was none) makes it huge
+		if (left < 0) left = Number.POSITIVE_INFINITY;
 		if (left === 0) break;
 	}
 	return Math.min(res, INT_MAX);
@@ -213,7 +215,8 @@ export async function ring_buffer__poll(rb: ring_buffer, timeout_ms: number): Pr
 	return consume_events(rb, events);
 }
 
-function consume_events(rb: ring_buffer, events: readonly EpollEvent[]): number {
+/** What ring_buffer__poll() does with the events it got. */
+export function consume_events(rb: ring_buffer, events: readonly Pick<EpollEvent, "data">[]): number {
 	let res = 0;
 	for (const e of events) {
 		const err = ringbuf_process_ring(rb.rings[Number(e.data)]!, INT_MAX);

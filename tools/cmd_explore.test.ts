@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { join } from "node:path";
+import { afterEach, expect, test, vi } from "vitest";
+import { main } from "./cli.ts";
+
+const object = join(import.meta.dirname, "../.cache/progs/x86/explore.bpf.o");
+
+afterEach(() => vi.restoreAllMocks());
+
+/** What the command prints, and its exit status. */
+async function explore(...args: string[]): Promise<{ out: string; err: string; code: number }> {
+	let out = "";
+	let err = "";
+	vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+		out += text;
+		return true;
+	});
+	vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+		err += text;
+		return true;
+	});
+	const code = await main(["explore", ...args]);
+	vi.restoreAllMocks();
+	return { out, err, code };
+}
+
+test("names its scenarios", async () => {
+	const { out, code } = await explore("--list");
+	expect(code).toBe(0);
+	for (const name of ["rb+1p1c+bounded", "rb+1p1c+unbound", "rb+2p1c+bounded", "rb+2p1c+unbound"])
+		expect(out).toContain(`${name} `);
+});
+
+test("says what it covered, under which memory, and what schedules ended in", async () => {
+	const { out, code } = await explore("nmi");
+	expect(code).toBe(0);
+	expect(out).toMatch(/^ {2}all schedules: \d+ states, \d+ steps, the longest schedule \d+$/m);
+	expect(out).toContain("1 received, 1 dropped; returned 0 1 (1 end)");
+	expect(out).toContain("sequentially consistent");
+});
+
+test("a limit on preemptions or states is said", async () => {
+	expect((await explore("irq", "--preemptions", "1")).out).toContain(
+		"all schedules with at most 1 preemptions: ",
+	);
+	expect((await explore("irq", "--max-states", "200")).out).toContain("not complete: stopped at 200 states");
+});
+
+test("random schedules, as JSON", async () => {
+	const { out, code } = await explore("discard", "--random", "50", "--seed", "7", "--json");
+	expect(code).toBe(0);
+	const r = JSON.parse(out) as Record<string, unknown>;
+	expect(r).toMatchObject({
+		scenario: "discard",
+		search: "random",
+		schedules: 50,
+		complete: false,
+		finding: null,
+	});
+	expect(r.outcomes).toEqual({ "1 received, 0 dropped; returned 0 0": 50 });
+});
+
+test("what is wrong with an object of one's own is found, shown step by step, and found again", async () => {
+	const own = ["--object", object, "--task", "silent@0", "--task", "produce@1", "--consumer", "epoll"];
+	const first = await explore(...own);
+	expect(first.code).toBe(1);
+	expect(first.out).toMatch(/^ {2}lost: the record that silent\/cpu0 submitted at data\+\d+ never came out/m);
+	expect(first.out).toMatch(/^ {2}silent\/cpu0 +write \d+ producer_pos$/m);
+	const again = / --replay (\S+)$/m.exec(first.out)![1]!;
+	const second = await explore(...own, "--replay", again);
+	expect(second.code).toBe(1);
+	const finding = (s: string) => /^ {2}lost: .*$/m.exec(s)?.[0];
+	expect(finding(second.out)).toBe(finding(first.out));
+	// and by the seed of a random schedule
+	const random = await explore(...own, "--random", "1000", "--json");
+	expect(random.code).toBe(1);
+	const { replay } = (JSON.parse(random.out) as { finding: { replay: string } }).finding;
+	expect((await explore(...own, "--replay", replay)).code).toBe(1);
+	expect((await explore(...own, "--replay", "0*3,9")).err).toMatch(
+		/^the schedule does not fit explore: step \d+/,
+	);
+});
+
+test("a mistake is one line", async () => {
+	const cases: [string[], RegExp][] = [
+		[["nothing"], /^there is no scenario nothing \(--list names them\)\n$/],
+		[["irq", "--replay", "x"], /^--replay x: a seed, or a schedule as a finding names it\n$/],
+		[["irq", "--preemptions", "x"], /^--preemptions x: a number, or none\n$/],
+		[["--object", "/nowhere.o", "--task", "a"], /^ENOENT: .*\n$/],
+		[["--object", object], /^no program to run: --task, --irq or --nmi\n$/],
+		[["--object", object, "--task", "produce@x"], /^produce@x is not PROG\[@CPU\]\[\*RUNS\]\n$/],
+		[["--object", object, "--task", "none"], /^the object has no program none\n$/],
+		[["--object", object, "--task", "produce", "--set", "a=1"], /^the object has no constant a\n$/],
+	];
+	for (const [args, line] of cases) {
+		const { err, code } = await explore(...args);
+		expect(err).toMatch(line);
+		expect(code).toBe(1);
+	}
+});
