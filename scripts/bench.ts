@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * `npm run bench [-- machine|ringbuf|start|verifier ...] [--arch x86_64|arm64]`: how fast the mirror is, on both
+ * `npm run bench [-- arena|machine|ringbuf|start|verifier ...] [--arch x86_64|arm64]`: how fast the mirror is, on both
  * architectures unless one is named, each figure beside what it is compared with in the same run, or the
  * published rate of the real kernel.
  */
@@ -32,6 +32,7 @@ import {
 } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror, type MirrorArch } from "../tools/mirror.ts";
 import { find_unicorn } from "../virt/library.ts";
+import { arenaRows } from "./bench_arena.ts";
 import { rootDir, upstreamCache } from "./paths.ts";
 import { setup } from "./setup.ts";
 
@@ -331,6 +332,7 @@ async function verifierRows(arch: MirrorArch): Promise<Row[]> {
 }
 
 const sections: Record<string, (arch: MirrorArch) => Row[] | Promise<Row[]>> = {
+	arena: arenaRows,
 	machine: machineRows,
 	ringbuf: ringbufRows,
 	start: startRows,
