@@ -63,7 +63,8 @@ export function readEvent(lib: Libbpf, fd: number, words: number): bigint[] | nu
 /** Spend at least `ns` of the clock in system calls. */
 export function burnCpu(sys: Sys, ns: number): void {
 	const end = sys.clockMonotonic() + BigInt(ns);
-	while (sys.clockMonotonic() < end) for (let i = 0; i < 100; i++) sys.getpid();
+	do for (let i = 0; i < 100; i++) sys.getpid();
+	while (sys.clockMonotonic() < end);
 }
 
 /** Name of the function behind a system call. */

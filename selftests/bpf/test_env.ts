@@ -29,6 +29,8 @@ export interface TestKernel {
 	readonly oneProcess?: boolean;
 	/** Whether a module is loaded, and its BTF there; without this function all of the tests' are. */
 	hasModule?(name: string): boolean;
+	/** Whether it was built with an option (`FUNCTION_ERROR_INJECTION`); without this function with all that tests need. */
+	hasConfig?(option: string): boolean;
 	/** Gives back what the kernel as a whole took (a machine that was booted for it). */
 	close?(): Promise<void>;
 }

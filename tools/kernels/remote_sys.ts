@@ -31,6 +31,7 @@ const CHUNK = 256 << 10;
 /** Stores that wait for the next request, at most. */
 const PENDING_MAX = 128 << 10;
 const SCRATCH = 64 << 10;
+const VMLINUX_BTF = "/sys/kernel/btf/vmlinux";
 /** A call that takes longer than this (and is not one that sleeps) means that the machine hangs. */
 const ANSWER_MS = 180_000;
 const SIGBUS = 7;
@@ -461,6 +462,15 @@ export class RemoteSys implements Sys {
 	}
 
 	readFile(path: string): Uint8Array | number {
+		const { constant } = this.process.kernel;
+		const known = constant.get(path);
+		if (known) return known.slice();
+		const got = this.readNow(path);
+		if (path === VMLINUX_BTF && typeof got !== "number") constant.set(path, got.slice());
+		return got;
+	}
+
+	private readNow(path: string): Uint8Array | number {
 		const fd = this.open(path);
 		if (fd < 0) return fd;
 		let len = 1 << 20;
@@ -560,8 +570,8 @@ export class RemoteSys implements Sys {
 		try {
 			return await fn(sys);
 		} finally {
-			// a process that has ended took its threads with it
-			if (this.process.ports.has(port)) {
+			// a process that has ended took its threads with it; one that sleeps in a call ends with its process
+			if (this.process.ports.has(port) && !sys.channel.busy) {
 				sys.call(new Request().op(OP_EXIT, 0, [0]));
 				kernel.givePort(this.process, port);
 			}
@@ -577,6 +587,8 @@ export class RemoteSys implements Sys {
 export class RemoteKernel {
 	readonly arch: "x86_64" | "arm64";
 	nrCpus = 1;
+	/** Files that stay as they are while the kernel runs, and are large. */
+	readonly constant = new Map<string, Uint8Array>();
 	private readonly control: Channel;
 	private readonly channels: Channel[];
 	private readonly free: number[] = [];

@@ -62,10 +62,12 @@ export function vmTestKernel(vm: Vm): TestKernel {
 		return typeof got === "number" ? "" : Buffer.from(got).toString().trim();
 	};
 	const release = text("/proc/sys/kernel/osrelease");
+	const config = text(`/boot/config-${release}`);
 	return {
 		name: `vm ${kernel.arch} ${release}`,
 		isMirror: false,
 		release,
+		hasConfig: (option) => new RegExp(`^CONFIG_${option}=`, "m").test(config),
 		hasModule: (name) => typeof own.readFile(`/sys/kernel/btf/${name}`) !== "number",
 		newProcess: () => {
 			const sys = kernel.newProcess();

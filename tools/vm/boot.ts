@@ -166,6 +166,7 @@ async function boot(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg"): P
 		// who waits for the end keeps this process alive until then
 		keeper.ref();
 		keeper.stdin!.end();
+		keeper.ref();
 		await gone;
 		rmSync(dir, { recursive: true, force: true });
 	};

@@ -10,15 +10,22 @@ import {
 	bpf_program__attach,
 	bpf_program__attach_kprobe_multi_opts,
 	bpf_program__attach_kprobe_opts,
+	bpf_program__set_autoload,
 	type probe_attach_mode,
 } from "../../../tools/lib/bpf/libbpf.ts";
 import { syscallFunc } from "../perf.ts";
 import { read32, read64, Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
-function open(t: TestEnv): Skel | null {
-	const skel = Skel.openAndLoad(t, "test_attach_probe");
-	skel?.set("my_tid", t.sys.gettid());
+function open(t: TestEnv, also?: string): Skel | null {
+	const skel = Skel.open(t, "test_attach_probe");
+	if (!skel) return null;
+	if (also !== undefined) bpf_program__set_autoload(skel.prog(also), true);
+	if (!t.ASSERT_OK(skel.load(), "skel_load")) {
+		skel.destroy();
+		return null;
+	}
+	skel.set("my_tid", t.sys.gettid());
 	return skel;
 }
 
@@ -104,7 +111,11 @@ function links(t: TestEnv): void {
 
 /** bpf_override_return(): the function does not run. */
 function override(t: TestEnv): void {
-	const skel = open(t);
+	if (t.kernel.hasConfig?.("BPF_KPROBE_OVERRIDE") === false) {
+		t.skip("needs CONFIG_BPF_KPROBE_OVERRIDE");
+		return;
+	}
+	const skel = open(t, "replace");
 	if (!skel) return;
 	const func = syscallFunc(t.sys, "getpgid");
 	const prog = skel.prog("replace");

@@ -65,6 +65,8 @@ async function tracepoint(t: TestEnv, skel: Skel): Promise<void> {
 }
 
 function perfEvent(t: TestEnv, skel: Skel): void {
+	// where the event counts
+	t.sys.setCpu(0);
 	for (const bpf_cookie of [0x100000n, 0x200000n]) {
 		const spec = { type: P.PERF_TYPE_SOFTWARE, config: P.PERF_COUNT_SW_CPU_CLOCK, period: 100_000 };
 		const pfd = perfEventOpen(skel.lib, spec);

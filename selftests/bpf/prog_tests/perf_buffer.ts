@@ -231,10 +231,14 @@ async function wakeups(t: TestEnv): Promise<void> {
 		if (t.ASSERT_OK(skel.attach(), "attach")) {
 			for (let i = 0; i < n - 1; i++) sample();
 			t.ASSERT_EQ(await perf_buffer__poll(pb, 0), 0, `${what}: ${n - 1} samples`);
-			const poller = sys.thread(async () => perf_buffer__poll(pb, 10000));
-			await sys.yieldCpu();
-			sample();
-			t.ASSERT_EQ(await poller, 1, `${what}: woken`);
+			skel.set("my_pid", pid);
+			const last = sys.thread(async (other) => {
+				await other.yieldCpu();
+				other.getpgid(0);
+			});
+			t.ASSERT_EQ(await perf_buffer__poll(pb, 10000), 1, `${what}: woken`);
+			await last;
+			skel.set("my_pid", 0);
 			t.ASSERT_EQ(seen, n, `${what}: samples`);
 			skel.detach();
 		}
@@ -286,6 +290,7 @@ function mapping(t: TestEnv): void {
 			"update",
 		);
 		if (t.ASSERT_OK(skel.attach(), "attach")) {
+			sys.getpgid(0);
 			const before = sys.load64(at + P.PERF_MMAP.data_head);
 			t.ASSERT_GT(before, 0, "written through the other event");
 			t.ASSERT_OK(sys.ioctl(e2, P.PERF_EVENT_IOC_PAUSE_OUTPUT, 1), "pause");
@@ -368,14 +373,18 @@ async function counting(t: TestEnv): Promise<void> {
 	t.ASSERT_EQ(off[0]!, 2, "nr");
 	t.ASSERT_EQ(off[3]!, 0, "not counted while it is off");
 	t.ASSERT_OK(sys.ioctl(leader, P.PERF_EVENT_IOC_ENABLE, 0), "enable");
-	for (let i = 0; i < 3; i++) await sys.nanosleep(1_000_000);
+	const start = sys.clockMonotonic();
+	for (let i = 0; i < 3; i++) await sys.nanosleep(100_000_000);
 	const on = readEvent(lib, leader, 8) as bigint[];
-	t.ASSERT_EQ(on[3]!, 3, "context switches");
+	const awake = sys.clockMonotonic() - start - 300_000_000n;
+	// a process elsewhere also waits to be told what to do
+	if (t.kernel.isMirror) t.ASSERT_EQ(on[3]!, 3, "context switches");
+	else t.ASSERT_GE(on[3]!, 3, "context switches");
 	t.ASSERT_GT(on[5]!, 0, "task clock");
-	t.ASSERT_LT(on[5]!, 1_000_000, "asleep no time passes");
+	t.ASSERT_LT(on[5]!, awake + 1_000_000n, "asleep no time passes");
 	t.ASSERT_NEQ(on[4]!, on[6]!, "ids");
 	t.ASSERT_OK(sys.ioctl(leader, P.PERF_EVENT_IOC_RESET, P.PERF_IOC_FLAG_GROUP), "reset");
-	t.ASSERT_EQ((readEvent(lib, leader, 8) as bigint[])[3]!, 0, "reset");
+	t.ASSERT_LT((readEvent(lib, leader, 8) as bigint[])[3]!, t.kernel.isMirror ? 1 : on[3]!, "reset");
 	sys.close(member);
 	sys.close(leader);
 	skel.destroy();

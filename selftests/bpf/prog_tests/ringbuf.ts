@@ -126,13 +126,15 @@ async function samples(t: TestEnv, skel: Skel, rb: ring_buffer, seen: { n: numbe
 	t.ASSERT_EQ(await ring_buffer__poll(rb, 0), 1, "poll_adaptive");
 }
 
-/** A thread that waits in poll until the program has something for it. */
+/** Waits in poll until another thread has made the program say something. */
 async function background(t: TestEnv, skel: Skel, rb: ring_buffer): Promise<void> {
 	skel.set("flags", 0);
-	const poller = t.sys.thread(async () => ring_buffer__poll(rb, 10000));
-	await t.sys.yieldCpu();
-	t.sys.getpgid(0);
-	t.ASSERT_EQ(await poller, 1, "bg_poll");
+	const trigger = t.sys.thread(async (sys) => {
+		await sys.yieldCpu();
+		return sys.getpgid(0);
+	});
+	t.ASSERT_EQ(await ring_buffer__poll(rb, 10000), 1, "bg_poll");
+	await trigger;
 }
 
 /** The ring fills up: what does not fit is dropped, and counted. */

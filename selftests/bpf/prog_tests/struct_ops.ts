@@ -198,6 +198,7 @@ function pro_epilogue(t: TestEnv): void {
 
 export const structOps: ProgTest = {
 	name: "struct_ops_module",
+	needs: "bpf_testmod",
 	async run(t) {
 		if (t.startSubtest("states")) states(t);
 		if (t.startSubtest("struct_ops_load")) load(t);
@@ -208,6 +209,7 @@ export const structOps: ProgTest = {
 
 export const structOpsMultiPages: ProgTest = {
 	name: "struct_ops_multi_pages",
+	needs: "bpf_testmod",
 	run(t) {
 		const skel = Skel.openAndLoad(t, "struct_ops_multi");
 		if (!skel) return;

@@ -280,11 +280,12 @@ async function wakeups(r: Ring): Promise<void> {
 	const woken = async (flags: number, fill: boolean): Promise<boolean> => {
 		r.skel.set("flags", flags);
 		if (fill) r.fill(user_ring_buffer__submit);
+		// who begins to wait when there is room already needs nobody to wake him
 		const thread = t.sys.thread(async (sys) => {
-			await sys.yieldCpu();
+			await sys.nanosleep(200_000_000);
 			return sys.getpgid(0);
 		});
-		const events = await t.sys.epollWait(r.rb.epoll_fd, 1, 100);
+		const events = await t.sys.epollWait(r.rb.epoll_fd, 1, 1000);
 		await thread;
 		return typeof events !== "number" && events.length > 0;
 	};

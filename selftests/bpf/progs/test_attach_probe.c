@@ -72,7 +72,8 @@ int leave(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("kprobe")
+/* not in every kernel: CONFIG_BPF_KPROBE_OVERRIDE */
+SEC("?kprobe")
 int replace(struct pt_regs *ctx)
 {
 	if (mine())
