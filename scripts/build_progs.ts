@@ -39,7 +39,9 @@ function compile(clang: Clang, args: string[]): Promise<string | null> {
 
 function flags(arch: string): string[] {
 	const inc = join(rootDir(), "selftests/bpf/include");
-	return ["-g", "-O2", "--target=bpf", "-mcpu=v3", `-I${inc}`, `-D__TARGET_ARCH_${arch}`];
+	// paths in BTF are the project's: a record may bring its objects along
+	const paths = `-ffile-prefix-map=${rootDir()}=.`;
+	return ["-g", paths, "-O2", "--target=bpf", "-mcpu=v3", `-I${inc}`, `-D__TARGET_ARCH_${arch}`];
 }
 
 /** Code of user space without a C library or data: its text alone can be put anywhere. */

@@ -11,7 +11,7 @@ import { judge_load } from "../tools/upstream/judge.ts";
 import type { LoadResult } from "../tools/upstream/load_case.ts";
 import type { KernelFiles } from "../tools/upstream/machine_facts.ts";
 import type { ProgRecord, RecordLoad } from "../tools/upstream/records.ts";
-import { case_of, type ProgramOf, programs_of } from "../tools/upstream/take_record.ts";
+import { case_of, type ObjectFile, type ProgramOf, programs_of } from "../tools/upstream/take_record.ts";
 import { explain_by_version } from "../tools/upstream/version_diffs.ts";
 import {
 	load_as_recorded,
@@ -27,7 +27,7 @@ export class Comparer {
 	private readonly files: KernelFiles;
 	private machine: Machine | null = null;
 	private runner: RunMachine | null = null;
-	private programs: { path: string; list: ReadonlyMap<string, ProgramOf> } | null = null;
+	private programs: { object: ObjectFile; list: ReadonlyMap<string, ProgramOf> } | null = null;
 
 	constructor(files: KernelFiles) {
 		this.files = files;
@@ -48,18 +48,18 @@ export class Comparer {
 	}
 
 	/** A program of an object as the mirror sees it; a string is what is wrong. */
-	private program(path: string, prog: string): ProgramOf | string {
-		if (this.programs?.path !== path) {
-			const list = programs_of(this.machine_now, path);
+	private program(object: ObjectFile, prog: string): ProgramOf | string {
+		if (this.programs?.object !== object) {
+			const list = programs_of(this.machine_now, object);
 			if (typeof list === "string") return list;
-			this.programs = { path, list: new Map(list.map((p) => [p.prog, p])) };
+			this.programs = { object, list: new Map(list.map((p) => [p.prog, p])) };
 		}
-		return this.programs.list.get(prog) ?? `${path} has no program ${prog}`;
+		return this.programs.list.get(prog) ?? `${object.path} has no program ${prog}`;
 	}
 
 	/** Each load of a record against what the mirror makes of the same program of an object. */
-	compare(path: string, rec: ProgRecord): ProgComparison[] {
-		const p = this.program(path, rec.prog!);
+	compare(object: ObjectFile, rec: ProgRecord): ProgComparison[] {
+		const p = this.program(object, rec.prog!);
 		const who = { obj: rec.obj, prog: rec.prog! };
 		if (typeof p === "string")
 			return [
@@ -123,7 +123,13 @@ export class Comparer {
 	/** The test run, on a mirror with addresses of its own. */
 	private run(p: ProgramOf, brief: RecordLoad, result: ProgComparison): void {
 		const r = this.runner_now;
-		const c = { ...case_of(p, false, 0), flags: brief.flags, run: () => 0, input: brief.run_in };
+		const c = {
+			...case_of(p, false, 0),
+			flags: brief.flags,
+			run: () => 0,
+			input: brief.run_in,
+			rest: r.rest,
+		};
 		const got: LoadResult = run_as_recorded(r, c, brief);
 		const note = (level: Finding["level"], diff: string | null): void => {
 			result.levels[level] = diff === null ? "equal" : "differs";

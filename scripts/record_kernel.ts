@@ -143,8 +143,19 @@ function config_of(facts: MachineFacts): Partial<KernelConfig> {
 	return config;
 }
 
+/** Virtual time for what a run has begun. */
+const REST_NS = 50_000_000n;
+
+/** A kernel that runs programs. */
+export interface RunKernel {
+	readonly sys: Sys;
+	settle(): void;
+	/** Timers go off, work is done. */
+	rest(): void;
+}
+
 /** The same types and configuration on a kernel that runs programs, at addresses of its own. */
-export function bootRunKernel(files: KernelFiles): { sys: Sys; settle(): void } {
+export function bootRunKernel(files: KernelFiles): RunKernel {
 	const { arch } = files.facts;
 	const mirror = bootMirror({
 		arch,
@@ -152,7 +163,15 @@ export function bootRunKernel(files: KernelFiles): { sys: Sys; settle(): void } 
 		vmlinuxBtf: files.vmlinuxBtf,
 		moduleBtfs: files.moduleBtfs,
 	});
-	return { sys: with_stdio(mirror.newProcess()), settle: () => mirror.kernel.settle() };
+	const { kernel } = mirror;
+	return {
+		sys: with_stdio(mirror.newProcess()),
+		settle: () => kernel.settle(),
+		rest: () => {
+			kernel.time.advance(REST_NS);
+			kernel.settle();
+		},
+	};
 }
 
 /** Boot with another kernel's symbols, types and configuration. */

@@ -25,12 +25,13 @@ export function machine_of(files: KernelFiles): Machine {
 export interface RunMachine extends Loader {
 	readonly arena: ArenaPlace;
 	settle(): void;
+	rest(): void;
 }
 
 export function run_machine_of(files: KernelFiles): RunMachine {
 	const kernel = bootRunKernel(files);
 	const arena = new ArenaPlace(kernel.sys);
-	return { ...loader_of(kernel.sys, RUN_LOG_SIZE), arena, settle: kernel.settle };
+	return { ...loader_of(kernel.sys, RUN_LOG_SIZE), arena, settle: kernel.settle, rest: kernel.rest };
 }
 
 /** Where a record says that its process had the arena; 0 where it does not. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror compare`: what the mirror makes of programs, held against a real kernel or a record of one. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { CommandModule } from "yargs";
 import {
 	INPUT_OPTIONS,
@@ -21,10 +21,11 @@ import {
 	type ProgComparison,
 	type Skipped,
 } from "./upstream/comparison.ts";
+import { object_name } from "./upstream/load_case.ts";
 import { loader_of } from "./upstream/loader.ts";
 import { kernel_files } from "./upstream/machine_facts.ts";
-import { read_record } from "./upstream/record_file.ts";
-import { object_name, take_object } from "./upstream/take_record.ts";
+import { type RecordFile, read_record } from "./upstream/record_file.ts";
+import { type ObjectFile, take_object } from "./upstream/take_record.ts";
 
 interface Args extends InputArgs {
 	objects: string[] | undefined;
@@ -52,6 +53,15 @@ const wanted = (args: Args): ((obj: string, prog: string) => boolean) => {
 	return (obj, prog) => only.test(`${obj}/${prog}`);
 };
 
+const readObject = (path: string): ObjectFile => ({ path, bytes: new Uint8Array(readFileSync(path)) });
+
+/** Objects that were named; else those that the record brings, else the project's own. */
+function objectsFor(args: Args, record: RecordFile): ObjectFile[] {
+	if (args.objects?.length) return args.objects.map(readObject);
+	if (record.elf.size) return [...record.elf].map(([name, bytes]) => ({ path: `${name}.bpf.o`, bytes }));
+	return ownObjects(record.files.facts.arch).map(readObject);
+}
+
 async function againstRecord(path: string, args: Args, seen: Seen): Promise<Outcome> {
 	const { Comparer } = await import("../scripts/compare.ts");
 	const arch = args.arch === "arm64" ? "arm64" : "x86_64";
@@ -60,13 +70,13 @@ async function againstRecord(path: string, args: Args, seen: Seen): Promise<Outc
 	const comparer = new Comparer(record.files);
 	const outcome: Outcome = { with: path, release: facts.release, programs: [], skipped: [] };
 	const want = wanted(args);
-	for (const file of args.objects?.length ? args.objects : ownObjects(facts.arch)) {
-		const obj = object_name(file);
+	for (const object of objectsFor(args, record)) {
+		const obj = object_name(object.path);
 		const progs = record.objects.get(obj);
 		if (!progs) outcome.skipped.push({ obj, prog: "", why: "the record has no such object" });
 		for (const rec of progs ?? []) {
 			if (rec.prog === undefined || !want(obj, rec.prog)) continue;
-			for (const c of comparer.compare(file, rec)) {
+			for (const c of comparer.compare(object, rec)) {
 				outcome.programs.push(c);
 				seen(c);
 			}
@@ -89,9 +99,10 @@ async function againstKernel(
 		const want = wanted(args);
 		for (const file of args.objects?.length ? args.objects : ownObjects(files.facts.arch)) {
 			const obj = object_name(file);
+			const object = readObject(file);
 			await withProcess(kernel, (sys) => {
 				const unpriv = files.facts.unprivileged_bpf_disabled === 0;
-				for (const t of take_object(loader_of(sys), file, {
+				for (const t of take_object(loader_of(sys), object, {
 					unpriv,
 					input,
 					only: (prog) => want(obj, prog),
@@ -100,7 +111,7 @@ async function againstKernel(
 						outcome.skipped.push({ obj, prog: t.prog, why: t.refused ?? "" });
 						continue;
 					}
-					for (const c of comparer.compare(file, t.record)) {
+					for (const c of comparer.compare(object, t.record)) {
 						outcome.programs.push(c);
 						seen(c);
 					}
@@ -211,7 +222,7 @@ export function compareCommand(done: (code: number) => void): CommandModule<obje
 			try {
 				done(await compare(args));
 			} catch (e) {
-				process.stderr.write(`${process.env.BPFM_DEBUG ? (e as Error).stack : (e as Error).message}\n`);
+				process.stderr.write(`${(e as Error).message}\n`);
 				done(2);
 			}
 		},

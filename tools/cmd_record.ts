@@ -12,11 +12,12 @@ import {
 	withKernel,
 	withProcess,
 } from "./other_kernel.ts";
+import { object_name } from "./upstream/load_case.ts";
 import { loader_of } from "./upstream/loader.ts";
 import { kernel_files } from "./upstream/machine_facts.ts";
 import { pruned_kallsyms, write_record } from "./upstream/record_file.ts";
 import type { ProgRecord } from "./upstream/records.ts";
-import { object_name, take_object } from "./upstream/take_record.ts";
+import { take_object } from "./upstream/take_record.ts";
 
 interface Args extends InputArgs {
 	objects: string[] | undefined;
@@ -24,6 +25,7 @@ interface Args extends InputArgs {
 	output: string;
 	only: string | undefined;
 	"all-symbols": boolean;
+	"with-objects": boolean;
 }
 
 /** Every name that an object's string tables hold: its own symbols and those it wants of the kernel. */
@@ -49,12 +51,14 @@ async function record(args: Args): Promise<number> {
 		const unpriv = files.facts.unprivileged_bpf_disabled === 0;
 		const comparer = new Comparer(files);
 		const objects = new Map<string, ProgRecord[]>();
+		const elf = new Map<string, Uint8Array>();
 		let refused = 0;
 		for (const path of paths) {
 			const obj = object_name(path);
+			const object = { path, bytes: new Uint8Array(readFileSync(path)) };
 			const progs: ProgRecord[] = [];
 			await withProcess(kernel, (sys) => {
-				for (const t of take_object(loader_of(sys), path, {
+				for (const t of take_object(loader_of(sys), object, {
 					unpriv,
 					input,
 					only: (p) => only.test(`${obj}/${p}`),
@@ -67,15 +71,17 @@ async function record(args: Args): Promise<number> {
 				}
 			});
 			// the mirror's questions say which symbols a comparison needs
-			for (const rec of progs) comparer.compare(path, rec);
-			if (progs.length) objects.set(obj, progs);
+			for (const rec of progs) comparer.compare(object, rec);
+			if (progs.length === 0) continue;
+			objects.set(obj, progs);
+			if (args["with-objects"]) elf.set(obj, object.bytes);
 		}
 		const asked = comparer.symbols_asked;
 		const named = names_in(paths);
 		const kallsyms = args["all-symbols"]
 			? files.kallsyms
 			: pruned_kallsyms(files.kallsyms, (name) => asked.has(name) || named.has(name));
-		const bytes = write_record({ files: { ...files, kallsyms }, objects });
+		const bytes = write_record({ files: { ...files, kallsyms }, objects, elf });
 		writeFileSync(args.output, bytes);
 		const n = [...objects.values()].reduce((sum, p) => sum + p.length, 0);
 		process.stdout.write(
@@ -110,6 +116,11 @@ export function recordCommand(done: (code: number) => void): CommandModule<objec
 					describe: "The file: NAME.tar.br",
 				})
 				.options(INPUT_OPTIONS)
+				.option("with-objects", {
+					type: "boolean",
+					default: true,
+					describe: "Keep the objects in the record, so that comparing needs no compiler",
+				})
 				.option("all-symbols", {
 					type: "boolean",
 					default: false,

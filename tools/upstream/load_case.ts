@@ -3,6 +3,7 @@
  * Loading one program of an object alone, as upstream's test_loader does, and what the kernel has to say of
  * it. Works on any Sys: the emulated kernel, or the machine's own.
  */
+import { basename } from "node:path";
 import {
 	BPF_F_ZERO_SEED,
 	BPF_MAP_TYPE_ARENA,
@@ -36,6 +37,7 @@ import {
 	bpf_object__find_program_by_name,
 	bpf_object__load,
 	bpf_object__open_file,
+	bpf_object__open_mem,
 	bpf_object__programs,
 	bpf_prog_get_info_by_fd,
 	type bpf_prog_info,
@@ -93,6 +95,8 @@ export function drop_capabilities(
 
 export interface LoadCase {
 	path: string;
+	/** What the file has in it, where it need not be there. */
+	bytes?: Uint8Array;
 	prog: string;
 	unpriv: boolean;
 	level: number;
@@ -102,6 +106,8 @@ export interface LoadCase {
 	btf_custom_path?: string | undefined;
 	/** Run it after the load, as the records' kernel was asked to; called before: 0, or what went wrong. */
 	run?: (obj: bpf_object) => number;
+	/** Lets what the run has begun (timers, work) come to its end, before maps are looked at. */
+	rest?: () => void;
 	/** What it is run with; 64 zero bytes of data by themselves. */
 	input?: RunInput | undefined;
 }
@@ -159,6 +165,11 @@ function is_auxiliary(obj: bpf_object, prog: bpf_program, unpriv: boolean): bool
 	return false;
 }
 
+/** `arena_list` of `some/where/arena_list.bpf.o`. */
+export function object_name(path: string): string {
+	return basename(path).replace(/(\.bpf)?\.o$/, "");
+}
+
 /** Memory in the process for logs. */
 export interface LogBuffer {
 	addr: number;
@@ -210,7 +221,13 @@ function entries_of(lib: Libbpf, map: bpf_map): [string, string][] {
 	return out.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-function test_run(lib: Libbpf, obj: bpf_object, prog: bpf_program, input: RunInput): RunResult {
+function test_run(
+	lib: Libbpf,
+	obj: bpf_object,
+	prog: bpf_program,
+	input: RunInput,
+	rest: (() => void) | undefined,
+): RunResult {
 	const out = new Uint8Array(256);
 	const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 	const ctx: bpf_test_run_opts = input.ctx === undefined ? {} : { ctx_in: bytes(input.ctx) };
@@ -218,6 +235,7 @@ function test_run(lib: Libbpf, obj: bpf_object, prog: bpf_program, input: RunInp
 	const opts: bpf_test_run_opts =
 		prog.type === BPF_PROG_TYPE_SYSCALL ? ctx : { ...ctx, data_in, data_out: out, repeat: input.repeat ?? 1 };
 	const err = bpf_prog_test_run_opts(lib, prog.fd, opts);
+	rest?.();
 	const size_out = opts.data_size_out ?? 0;
 	const data: Record<string, string> = {};
 	const entries: RunResult["entries"] = {};
@@ -264,7 +282,12 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 		return result;
 	};
 	const restore = c.unpriv ? drop_capabilities(lib) : () => {};
-	const obj = bpf_object__open_file(lib, c.path, { btf_custom_path: c.btf_custom_path });
+	const obj = c.bytes
+		? bpf_object__open_mem(lib, c.bytes, {
+				object_name: object_name(c.path),
+				btf_custom_path: c.btf_custom_path,
+			})
+		: bpf_object__open_file(lib, c.path, { btf_custom_path: c.btf_custom_path });
 	if (typeof obj === "number") {
 		restore();
 		result.open_err = obj;
@@ -297,7 +320,7 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 			if (c.run) {
 				const err = c.run(obj);
 				if (err) throw new Error(`preparing the run of ${c.prog}: ${err}`);
-				result.run = test_run(lib, obj, prog, c.input ?? {});
+				result.run = test_run(lib, obj, prog, c.input ?? {}, c.rest);
 			}
 		}
 		return done();

@@ -7,6 +7,7 @@
  *     kconfig        the kernel's configuration
  *     vmlinux.btf    its types; NAME.btf those of a module
  *     OBJ.jsonl      an object: a line of JSON for each program (ProgRecord)
+ *     OBJ.bpf.o      the object itself, so that the comparison needs no compiler
  *
  * Folders and archives of the same files, unpacked or compressed by gzip or zstd, are read as well.
  */
@@ -46,6 +47,8 @@ export function selftest_machine(arch: "x86_64" | "arm64"): MachineFacts {
 export interface RecordFile {
 	readonly files: KernelFiles;
 	readonly objects: ReadonlyMap<string, readonly ProgRecord[]>;
+	/** The objects themselves, where the record brings them: by name. */
+	readonly elf: ReadonlyMap<string, Uint8Array>;
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -91,6 +94,13 @@ function parse_objects(files: ReadonlyMap<string, Uint8Array>): Map<string, Prog
 	return out;
 }
 
+const ELF = ".bpf.o";
+
+function elf_of(files: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
+	const names = [...files.keys()].filter((n) => n.endsWith(ELF));
+	return new Map(names.map((n) => [n.slice(0, -ELF.length), files.get(n)!]));
+}
+
 /** Decompresses by what the name ends with. */
 export function decompress(name: string, bytes: Uint8Array): Uint8Array {
 	if (name.endsWith(".br")) return brotliDecompressSync(bytes);
@@ -113,11 +123,11 @@ export function read_record(path: string, arch: "x86_64" | "arm64" = "x86_64"): 
 	try {
 		if (statSync(path).isDirectory()) {
 			const names = readdirSync(path).filter((n) =>
-				/\.(btf|jsonl)$|^(kallsyms|kconfig|machine\.json)$/.test(n),
+				/\.(btf|jsonl)$|\.bpf\.o$|^(kallsyms|kconfig|machine\.json)$/.test(n),
 			);
 			files = new Map(names.map((n) => [n, readFileSync(join(path, n))]));
 		} else files = untar(decompress(path, readFileSync(path)));
-		return { files: kernel_files_of(files, arch), objects: parse_objects(files) };
+		return { files: kernel_files_of(files, arch), objects: parse_objects(files), elf: elf_of(files) };
 	} catch (e) {
 		throw new Error(`${path}: ${(e as Error).message}`);
 	}
@@ -143,6 +153,7 @@ export function write_record(record: RecordFile, best = true): Uint8Array {
 	for (const [name, bytes] of Object.entries(moduleBtfs)) files.push([`${basename(name)}.btf`, bytes]);
 	for (const [obj, progs] of record.objects)
 		files.push([`${obj}.jsonl`, utf8(progs.map((p) => `${JSON.stringify(p)}\n`).join(""))]);
+	for (const [obj, bytes] of record.elf) files.push([`${obj}${ELF}`, bytes]);
 	const archive = tar(files);
 	return brotliCompressSync(archive, {
 		params: {

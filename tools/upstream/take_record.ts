@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Asking a real kernel what it makes of programs: records as tools/upstream/records.ts reads them. */
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
 import { SysRefused } from "../../include/sys.ts";
 import { BTF_KIND_FUNC } from "../../include/uapi/linux/btf.ts";
 import { BadSpec, parse_test_spec, type test_spec, UNPRIV } from "../../selftests/bpf/test_loader_spec.ts";
@@ -13,7 +11,14 @@ import {
 	bpf_object__programs,
 	type bpf_program,
 } from "../lib/bpf/libbpf.ts";
-import { type LoadCase, type LoadResult, load_case, type RunInput, type RunResult } from "./load_case.ts";
+import {
+	type LoadCase,
+	type LoadResult,
+	load_case,
+	object_name,
+	type RunInput,
+	type RunResult,
+} from "./load_case.ts";
 import type { Loader } from "./loader.ts";
 import type { ProgRecord, RecordLoad, VolatileRun } from "./records.ts";
 
@@ -22,9 +27,15 @@ const MAX_LOGGED = 100_000;
 const LEVEL_STATS = 4;
 const LEVEL_LOG = 6;
 
+/** An object: its file's name, and what is in it. */
+export interface ObjectFile {
+	readonly path: string;
+	readonly bytes: Uint8Array;
+}
+
 /** A program of an object, and how its annotations want it loaded. */
 export interface ProgramOf {
-	readonly path: string;
+	readonly object: ObjectFile;
 	readonly prog: string;
 	readonly sec: string;
 	readonly type: number;
@@ -47,9 +58,9 @@ function tags_of(obj: bpf_object, prog: bpf_program): string[] {
 }
 
 /** The programs of an object that are tests of their own; a string is why it does not open. */
-export function programs_of(l: Loader, path: string): ProgramOf[] | string {
+export function programs_of(l: Loader, object: ObjectFile): ProgramOf[] | string {
 	l.said();
-	const obj = bpf_object__open_mem(l.lib, readFileSync(path), { object_name: object_name(path) });
+	const obj = bpf_object__open_mem(l.lib, object.bytes, { object_name: object_name(object.path) });
 	if (typeof obj === "number") return l.said() || `does not open: ${obj}`;
 	const out: ProgramOf[] = [];
 	for (const prog of bpf_object__programs(obj)) {
@@ -61,7 +72,7 @@ export function programs_of(l: Loader, path: string): ProgramOf[] | string {
 		}
 		if (spec?.auxiliary) continue;
 		out.push({
-			path,
+			object,
 			prog: prog.name,
 			sec: prog.sec_name,
 			type: prog.type,
@@ -74,11 +85,6 @@ export function programs_of(l: Loader, path: string): ProgramOf[] | string {
 	return out;
 }
 
-/** `arena_list` of `some/where/arena_list.bpf.o`. */
-export function object_name(path: string): string {
-	return basename(path).replace(/(\.bpf)?\.o$/, "");
-}
-
 /** Whether annotations want a program loaded without capabilities. */
 export function wants_unpriv(p: ProgramOf): boolean {
 	return p.spec !== null && (p.spec.mode_mask & UNPRIV) !== 0;
@@ -87,7 +93,7 @@ export function wants_unpriv(p: ProgramOf): boolean {
 /** How a program is loaded, on whatever kernel. */
 export function case_of(p: ProgramOf, unpriv: boolean, level: number): LoadCase {
 	return {
-		path: p.path,
+		...p.object,
 		prog: p.prog,
 		unpriv,
 		level,
@@ -153,6 +159,12 @@ function record_of(c: LoadCase, got: LoadResult): RecordLoad {
 	return r;
 }
 
+/** How long a real kernel gets for what a run has begun, ms. */
+const REST_MS = 15;
+const rest = (): void => {
+	Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST_MS);
+};
+
 /** Loads a program twice, with and without its log, runs it each time, and says all that the kernel did. */
 function take(
 	l: Loader,
@@ -160,7 +172,7 @@ function take(
 	unpriv: boolean,
 	input?: RunInput,
 ): { brief: RecordLoad; full: RecordLoad } {
-	const run = unpriv ? {} : { run: () => 0, input };
+	const run = unpriv ? {} : { run: () => 0, input, rest };
 	const c: LoadCase = { ...case_of(p, unpriv, LEVEL_STATS), ...run };
 	const first = load_case(l.lib, c, l.log, l.said);
 	const brief = record_of(c, first);
@@ -190,7 +202,14 @@ export function take_program(
 	o: { unpriv: boolean; input?: RunInput | undefined },
 ): ProgRecord {
 	const { prog, sec, type, attach_type } = p;
-	const rec: ProgRecord = { obj: object_name(p.path), prog, sec, type, attach_type, tags: [...p.tags] };
+	const rec: ProgRecord = {
+		obj: object_name(p.object.path),
+		prog,
+		sec,
+		type,
+		attach_type,
+		tags: [...p.tags],
+	};
 	const g = take(l, p, false, o.input);
 	rec.g = g.brief;
 	rec.g6 = g.full;
@@ -204,10 +223,10 @@ export function take_program(
 /** Records of an object's programs one by one; `refused` is why there is none. */
 export function* take_object(
 	l: Loader,
-	path: string,
+	object: ObjectFile,
 	o: { unpriv: boolean; input?: RunInput | undefined; only?: (prog: string) => boolean },
 ): Generator<{ prog: string; record?: ProgRecord; refused?: string }> {
-	const programs = programs_of(l, path);
+	const programs = programs_of(l, object);
 	if (typeof programs === "string") {
 		yield { prog: "", refused: programs };
 		return;

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** The comparison itself: a mirror takes the part of the real kernel, and what is planted in its record is found. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bootMirror, type MirrorArch } from "../tools/mirror.ts";
+import { comparison_lines, has_difference, type ProgComparison } from "../tools/upstream/comparison.ts";
+import { loader_of } from "../tools/upstream/loader.ts";
+import { kernel_files } from "../tools/upstream/machine_facts.ts";
+import { type RecordFile, read_record, write_record } from "../tools/upstream/record_file.ts";
+import type { ProgRecord } from "../tools/upstream/records.ts";
+import { type ObjectFile, take_object } from "../tools/upstream/take_record.ts";
+import { Comparer } from "./compare.ts";
+import { cacheDir } from "./paths.ts";
+
+function object_of(name: string, arch: MirrorArch): ObjectFile {
+	const path = join(cacheDir(), "progs", arch === "arm64" ? "arm64" : "x86", `${name}.bpf.o`);
+	return { path, bytes: new Uint8Array(readFileSync(path)) };
+}
+
+/** What a mirror says of an object's programs, as if it were another kernel. */
+function recorded(name: string, arch: MirrorArch): { record: RecordFile; object: ObjectFile } {
+	const sys = bootMirror({ arch, cpus: 2 }).newProcess();
+	const object = object_of(name, arch);
+	const files = kernel_files(sys);
+	const progs: ProgRecord[] = [];
+	for (const t of take_object(loader_of(sys, 1 << 20), object, { unpriv: true })) {
+		expect(t.refused).toBeUndefined();
+		progs.push(t.record!);
+	}
+	const objects = new Map([[name, progs]]);
+	return { record: { files, objects, elf: new Map([[name, object.bytes]]) }, object };
+}
+
+const first_text = (c: ProgComparison, level: string): string | undefined =>
+	c.findings.find((f) => f.level === level)?.text;
+
+describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
+	const dir = mkdtempSync(join(tmpdir(), "compare."));
+	let record: RecordFile;
+	let object: ObjectFile;
+	let comparer: Comparer;
+	/** A program's record with something planted in it, compared. */
+	const with_planted = (prog: string, plant: (r: ProgRecord) => void): ProgComparison => {
+		const rec = structuredClone(record.objects.get("test_pkt_access")!.find((r) => r.prog === prog)!);
+		plant(rec);
+		return comparer.compare(object, rec)[0]!;
+	};
+	beforeAll(() => {
+		const made = recorded("test_pkt_access", arch);
+		object = made.object;
+		const file = join(dir, "record.tar.br");
+		writeFileSync(file, write_record(made.record, false));
+		// everything below goes through the file
+		record = read_record(file);
+		comparer = new Comparer(record.files);
+	});
+	afterAll(() => rmSync(dir, { recursive: true }));
+
+	it("a kernel that is the mirror differs nowhere", () => {
+		const all = record.objects.get("test_pkt_access")!.flatMap((r) => comparer.compare(object, r));
+		expect(all.length).toBeGreaterThan(0);
+		expect(all.flatMap((c) => c.findings)).toEqual([]);
+		expect(has_difference(all)).toBe(false);
+		expect(Object.keys(all[0]!.levels).sort()).toEqual(
+			["insns", "jited", "log", "maps", "run", "stats", "verdict", "xlated"].sort(),
+		);
+		expect(record.elf.get("test_pkt_access")!.length).toBe(object.bytes.length);
+	});
+
+	it("a wrong byte of an image is shown at its place", () => {
+		// in the prologue: an address of a map is not known otherwise than from the image
+		const at = 12;
+		const c = with_planted("test_pkt_access", (r) => {
+			const image = Buffer.from(r.g!.jited!, "hex");
+			image[at]! ^= 0x01;
+			r.g!.jited = image.toString("hex");
+		});
+		expect(c.levels).toMatchObject({ verdict: "equal", log: "equal", xlated: "equal", jited: "differs" });
+		expect(first_text(c, "jited")).toMatch(new RegExp(`^jited func 0 byte ${at} `));
+	});
+
+	it("a wrong line of a log is shown with those before it", () => {
+		let line = 0;
+		let was = "";
+		const c = with_planted("test_pkt_access", (r) => {
+			const lines = r.g6!.log!.split("\n");
+			line = lines.findIndex((l) => l.includes("R0"));
+			was = lines[line]!;
+			lines[line] = was.replace("R0", "R9");
+			r.g6!.log = lines.join("\n");
+		});
+		expect(c.levels).toMatchObject({ verdict: "equal", log: "differs", jited: "equal" });
+		const text = first_text(c, "log")!;
+		expect(text.split("\n")[0]).toBe(`line ${line + 1}`);
+		expect(text).toContain(`ours ${was.replace(/0xff[0-9a-f]{14}/g, "").slice(0, 12)}`);
+		expect(comparison_lines(c)).toContain("R9");
+	});
+
+	it("a wrong errno is a wrong verdict", () => {
+		const c = with_planted("test_pkt_access", (r) => {
+			r.g!.err = -13;
+		});
+		expect(c.levels.verdict).toBe("differs");
+		expect(first_text(c, "verdict")).toMatch(/^err 0, real -13/);
+		expect(has_difference([c])).toBe(true);
+	});
+
+	it("a wrong instruction, return value and map element are found", () => {
+		const insn = with_planted("test_pkt_access", (r) => {
+			const xlated = Buffer.from(r.g!.xlated!, "hex");
+			xlated.writeInt16LE(77, 2 * 8 + 2);
+			r.g!.xlated = xlated.toString("hex");
+		});
+		expect(first_text(insn, "xlated")).toMatch(/^insn 2: /);
+		const run = with_planted("test_pkt_access", (r) => {
+			r.g!.run!.retval += 1;
+		});
+		expect(first_text(run, "run")).toMatch(/^returned /);
+		const maps = with_planted("test_pkt_access", (r) => {
+			const [name, value] = Object.entries(r.g!.data!)[0]!;
+			r.g!.data![name] = `ff${value.slice(2)}`;
+		});
+		expect(first_text(maps, "maps")).toMatch(/^map \S+, bytes at 0: /);
+	});
+});
+
+it("records that are none, or of a later format, are refused by name", () => {
+	const dir = mkdtempSync(join(tmpdir(), "compare."));
+	const file = join(dir, "bad.tar");
+	writeFileSync(file, "no archive".repeat(200));
+	expect(() => read_record(file)).toThrow(`${file}: no tar archive: there is no header at 0`);
+	expect(() => read_record(join(dir, "none.tar.br"))).toThrow(/none\.tar\.br/);
+	writeFileSync(join(dir, "machine.json"), '{"format": 9}');
+	expect(() => read_record(dir)).toThrow(`${dir}: the record has format 9: this version reads format 1`);
+	rmSync(dir, { recursive: true });
+});
