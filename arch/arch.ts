@@ -276,6 +276,8 @@ export interface Arch {
 
 	/** Stubs without a handler of their own come here. */
 	on_call: ((cpu: Cpu, addr: number) => bigint | number | undefined) | null;
+	/** Machine code reads `current` from a register, which has to be set before each run. */
+	readonly current_in_register: boolean;
 	/** `current` as machine code sees it (x86: pcpu_hot.current_task, arm64: sp_el0). */
 	set_current(cpu: number, task: number): void;
 	/** The kernel stack a CPU enters machine code on: its top. Nested runs go on below. */

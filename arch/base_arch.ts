@@ -37,6 +37,15 @@ export interface ArchOptions {
 
 type AnyCpu = BaseCpu<Vcpu>;
 
+/** The percpu areas as an architecture lays out its own variables in them. */
+export interface PercpuAreas {
+	/** Offset of a variable in each CPU's area. */
+	define_static(name: string, size: number, align?: number): number;
+	per_cpu_ptr(offset: number, cpu: number): number;
+	w32(va: number, v: number): void;
+	wptr(va: number, v: number): void;
+}
+
 export abstract class BaseArch implements Arch {
 	abstract readonly name: "x86_64" | "arm64";
 	readonly ram: Ram;
@@ -102,6 +111,14 @@ export abstract class BaseArch implements Arch {
 	abstract new_user_regs(): UserRegs;
 	/** Make the CPU's `current` known to machine code. */
 	protected abstract load_current(cpu: AnyCpu, task: number): void;
+
+	/** Percpu variables that machine code of the architecture itself reads; `tops`: each CPU's kernel stack. */
+	setup_percpu(_areas: PercpuAreas, _tops: readonly number[]): void {}
+
+	/** Machine code reads `current` from a register, which has to be set before each run. */
+	get current_in_register(): boolean {
+		return false;
+	}
 
 	/** Engines are made when first used. */
 	cpu(id: number): AnyCpu {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Making a kernel: configuration, memory, symbols, BTF, and what the subsystems hang on it. */
 import { gzipSync } from "node:zlib";
+import { abi_of } from "../arch/abis.ts";
 import { ENOENT } from "../include/uapi/asm-generic/errno.ts";
 import { BTF_KIND_DATASEC, BTF_KIND_FUNC, BTF_KIND_VAR } from "../include/uapi/linux/btf.ts";
 import { BpfState } from "./bpf/bpf_state.ts";
@@ -31,7 +32,7 @@ import type { ArchName, KernelConfig, SymbolTable } from "./kernel.ts";
 import { KernelImpl } from "./kernel_impl.ts";
 import type { Kmem } from "./kmem.ts";
 import { type MachineKernel, MachineSymbols, machine_for } from "./machine_boot.ts";
-import { SoftMem, TASK_SIZE_48 } from "./soft_mem.ts";
+import { SoftMem } from "./soft_mem.ts";
 import { KernelSymbols, type SymbolKind } from "./symbols.ts";
 import { RawTracepoints } from "./trace/tracepoint.ts";
 
@@ -134,9 +135,7 @@ export function boot(options: BootOptions = {}): KernelImpl {
 	}
 	const soft = machine ? null : new KernelSymbols();
 	soft?.define_call_base();
-	const kmem =
-		machine?.kmem ??
-		new SoftMem(config.memory, config.cpus, cur_cpu, arch === "arm64" ? TASK_SIZE_48 : undefined);
+	const kmem = machine?.kmem ?? new SoftMem(config.memory, config.cpus, cur_cpu, abi_of(arch).task_size);
 	const own = machine?.symbols ?? soft!;
 	kernel = new KernelImpl(config, kmem, options.foreign?.symbols ?? own);
 	kernel.verbose = options.verbose ?? false;

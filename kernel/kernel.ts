@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** One emulated kernel: everything that is mutable hangs off it. */
+import type { ArchName } from "../arch/abis.ts";
 import type { MessageTap } from "../lib/message_tap.ts";
 import type { GuestMemory } from "../mm/guest_memory.ts";
 import type { BpfSubsystem } from "./bpf/subsystem.ts";
 import type { Preemption } from "./preempt.ts";
 import type { task_struct } from "./task.ts";
 
-export type ArchName = "x86_64" | "arm64";
+export type { ArchName };
 
 /** What changes results: sysctls, mitigations, CPU features, kernel configuration. */
 export interface KernelConfig {

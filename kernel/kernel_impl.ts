@@ -4,13 +4,14 @@
  * `Kernel` of the shared types through `impl()`.
  */
 
+import { abi_of } from "../arch/abis.ts";
 import { EFAULT, ERANGE } from "../include/uapi/asm-generic/errno.ts";
 import { openMessageTap } from "../lib/message_tap.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { Machine } from "../mm/machine.ts";
 import type { BpfState } from "./bpf/bpf_state.ts";
 import type { bpf_prog } from "./bpf/bpf_types.ts";
-import { koffsetof, ksizeof } from "./bpf/layout.ts";
+import { ksizeof } from "./bpf/layout.ts";
 import { Perf } from "./events/perf.ts";
 import { close_files, files_struct, open_stdio } from "./file.ts";
 import type { irq_work } from "./irq_work.ts";
@@ -18,6 +19,7 @@ import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
 import type { Kmem, mm_struct } from "./kmem.ts";
 import { Kprobes } from "./kprobes.ts";
 import type { Preemption, SharedMemory } from "./preempt.ts";
+import { put_regs } from "./pt_regs.ts";
 import { Random } from "./random.ts";
 import { Rcu } from "./rcu.ts";
 import { KernelDeadlock } from "./spinlock.ts";
@@ -392,20 +394,7 @@ export class KernelImpl implements Kernel {
 	/** The struct pt_regs of a system call, as tracepoint programs read it. */
 	pt_regs(nr: number, args: readonly number[]): number {
 		const at = this.kmem.kzalloc(ksizeof(this, "pt_regs"));
-		const u = (v: number): bigint => BigInt.asUintN(64, BigInt(Math.trunc(v)));
-		if (this.config.arch === "x86_64") {
-			["di", "si", "dx", "r10", "r8", "r9"].forEach((r, i) => {
-				this.kmem.w64(at + koffsetof(this, "pt_regs", r), u(args[i] ?? 0));
-			});
-			this.kmem.w64(at + koffsetof(this, "pt_regs", "orig_ax"), u(nr));
-			this.kmem.w64(at + koffsetof(this, "pt_regs", "ax"), u(-38));
-		} else {
-			const regs = koffsetof(this, "pt_regs", "regs");
-			for (const [i, a] of args.entries()) this.kmem.w64(at + regs + 8 * i, u(a));
-			this.kmem.w64(at + regs + 64, u(nr));
-			this.kmem.w64(at + koffsetof(this, "pt_regs", "orig_x0"), u(args[0] ?? 0));
-			this.kmem.w32(at + koffsetof(this, "pt_regs", "syscallno"), nr);
-		}
+		put_regs(this, at, abi_of(this.config.arch).syscall_regs(nr, args));
 		return at;
 	}
 	pt_regs_free(at: number): void {

@@ -6,11 +6,12 @@
  * the CPU's registers. So probes fire where the function is called by its entry (trace/ftrace.ts: traceable),
  * and only there; what would never fire is refused.
  */
+import { abi_of } from "../arch/abis.ts";
 import type { Cpu } from "../arch/arch.ts";
 import { EILSEQ, ENOENT, EOPNOTSUPP } from "../include/uapi/asm-generic/errno.ts";
-import { addr_to_u64 } from "../lib/addr.ts";
-import { koffsetof, ksizeof } from "./bpf/layout.ts";
+import { ksizeof } from "./bpf/layout.ts";
 import type { KernelImpl, Task } from "./kernel_impl.ts";
+import { put_regs } from "./pt_regs.ts";
 
 /** A kprobe, a kretprobe or an fprobe on functions by name. */
 export interface probe {
@@ -68,8 +69,8 @@ export class Kprobes {
 	/** Where a kprobe on a function's entry stands: behind endbr64. */
 	entry_addr(func: string): bigint {
 		const addr = this.kernel.symbols.addr(func) ?? 0n;
-		const { arch, x86 } = this.kernel.config;
-		return arch === "x86_64" && x86.ibt ? addr + 4n : addr;
+		const { config } = this.kernel;
+		return addr + BigInt(abi_of(config.arch).kprobe_offset(config));
 	}
 
 	/** Whether probes on a function can be had: 0 or a negative errno. */
@@ -81,7 +82,7 @@ export class Kprobes {
 			k.bpf.not_ported("kprobes on a kernel without a CPU");
 			return -EOPNOTSUPP;
 		}
-		const at_entry = offset === 0 || (offset === 4 && k.config.arch === "x86_64" && k.config.x86.ibt);
+		const at_entry = offset === 0 || offset === abi_of(k.config.arch).kprobe_offset(k.config);
 		if (!at_entry || !k.ftrace.traceable(func)) {
 			k.bpf.not_ported(
 				at_entry
@@ -107,34 +108,14 @@ export class Kprobes {
 		const k = this.kernel;
 		const { kmem } = k;
 		const at = kmem.kzalloc(ksizeof(k, "pt_regs"));
-		const put = (f: string, v: bigint): void =>
-			kmem.w64(at + koffsetof(k, "pt_regs", f), BigInt.asUintN(64, v));
-		if (k.config.arch === "x86_64") {
-			const names = ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di"];
-			for (let i = 0; i < 16; i++) put(names[i] ?? `r${i}`, cpu.reg(i));
-			put("sp", addr_to_u64(cpu.sp + (ret === null ? 0 : 8)));
-			put("ip", ip);
-			put("cs", 0x10n);
-			put("ss", 0x18n);
-			put("flags", 0x202n);
-			put("orig_ax", -1n);
-			if (ret !== null) put("ax", ret);
-		} else {
-			const regs = at + koffsetof(k, "pt_regs", "regs");
-			for (let i = 0; i < 31; i++) kmem.w64(regs + 8 * i, cpu.reg(i));
-			put("sp", addr_to_u64(cpu.sp));
-			put("pc", ip);
-			put("pstate", 5n);
-			if (ret !== null) kmem.w64(regs, BigInt.asUintN(64, ret));
-		}
+		put_regs(k, at, abi_of(k.config.arch).function_regs(cpu, ip, ret));
 		return at;
 	}
 
 	/** kprobe_handler(): the entry handlers; those whose exit handler waits for the return. */
 	private enter(func: string, cpu: Cpu, probes: readonly probe[]): pending[] {
 		const k = this.kernel;
-		// int3 has been passed when its handler looks
-		const ip = this.entry_addr(func) + (k.config.arch === "x86_64" ? 1n : 0n);
+		const ip = this.entry_addr(func) + BigInt(abi_of(k.config.arch).kprobe_passed);
 		const regs = this.regs_of(cpu, ip, null);
 		const exits: pending[] = [];
 		try {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A kernel on the emulated machine: its memory, its text with the bodies behind it, and the JIT. */
 import type { Cpu, ExceptionEntry } from "../arch/arch.ts";
-import { Arm64Jit } from "../arch/arm64/net/bpf_jit_comp.ts";
-import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
+import { ARCHES } from "../arch/arches.ts";
 import { u64_to_addr } from "../lib/addr.ts";
 import { GFP_KERNEL } from "../mm/gfp.ts";
 import { MachineKmem } from "../mm/kmem.ts";
@@ -144,7 +143,7 @@ class MachineRunner implements ProgRunner {
 	trace_interp(fn: Parameters<InterpRunner["trace_interp"]>[0]): void {
 		this.interp.trace_interp(fn);
 	}
-	/** arm64: sp_el0 is the task, whose thread_info begins it; the JIT reads the CPU's number there. */
+	/** The task whose thread_info begins it, where the JIT reads the CPU's number. */
 	private load_current(cpu: number): void {
 		const { kernel } = this;
 		const task = kernel.task.addr || task_image(kernel, kernel.task);
@@ -158,7 +157,7 @@ class MachineRunner implements ProgRunner {
 		if (jiffies !== undefined) this.kernel.kmem.w64(u64_to_addr(jiffies), this.kernel.jiffies);
 		if (!arch.cpus[cpu]!.busy) {
 			if (task.mm instanceof MmStruct) arch.switch_table(cpu, task.mm.table);
-			if (arch.name === "arm64") this.load_current(cpu);
+			if (arch.current_in_register) this.load_current(cpu);
 		}
 		return this.machine.run(cpu, u64_to_addr(addr), args);
 	}
@@ -204,11 +203,10 @@ export function machine_for(config: KernelConfig, cur_cpu: () => number): Machin
 				kconfig: (name: string) => ["y", "m"].includes(config.kconfig.get(`CONFIG_${name}`) ?? ""),
 				printk: (line: string) => kernel.printk(line),
 			};
-			const jit =
-				config.arch === "arm64"
-					? new Arm64Jit(facts, { ...config.arm64, vhe: false })
-					: new X86Jit(facts, config.x86);
-			kernel.bpf.jit = new ProgramJit(jit, new ModuleMemory(machine, kernel));
+			kernel.bpf.jit = new ProgramJit(
+				ARCHES[config.arch].jit(facts, config),
+				new ModuleMemory(machine, kernel),
+			);
 		},
 	};
 }

@@ -25,9 +25,6 @@ import {
 
 const DIRECT_MAP = -0x778000000000; // 0xffff888000000000
 const VMALLOC_START = -0x370000000000; // 0xffffc90000000000
-/** User addresses of x86-64 and of arm64 with 48 bits of them. */
-const TASK_SIZE = 0x7ffffffff000;
-export const TASK_SIZE_48 = 2 ** 48;
 
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
@@ -65,7 +62,7 @@ export class SoftMem implements Kmem {
 	/** The end of user addresses. */
 	readonly task_size: number;
 
-	constructor(bytes: number, cpus: number, cur_cpu: () => number, task_size = TASK_SIZE) {
+	constructor(bytes: number, cpus: number, cur_cpu: () => number, task_size: number) {
 		this.task_size = task_size;
 		this.ram = new Uint8Array(bytes);
 		this.dv = new DataView(this.ram.buffer);

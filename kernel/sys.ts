@@ -4,6 +4,7 @@
  * task the current one, fires the sys_enter and sys_exit tracepoints, and lets deferred work run.
  */
 
+import { abi_of } from "../arch/abis.ts";
 import { proc_task_mmu } from "../fs/proc/task_mmu.ts";
 import { type EpollEvent, type Sys, UserFault } from "../include/sys.ts";
 import { EBADF, EINVAL, ENOENT, ENOSYS, ENOTTY, EPERM, ESRCH } from "../include/uapi/asm-generic/errno.ts";
@@ -168,7 +169,7 @@ export class TaskSys implements Sys {
 		return this.enter("epoll_ctl", [epfd, op, fd, 0], () => do_epoll_ctl(this.kernel, epfd, op, fd, event));
 	}
 	async epollWait(epfd: number, maxEvents: number, timeout: number): Promise<EpollEvent[] | number> {
-		const name = this.arch === "arm64" ? "epoll_pwait" : "epoll_wait";
+		const name = abi_of(this.arch).epoll_wait;
 		let got: EpollEvent[] | number = 0;
 		await this.enter_sleeping(name, [epfd, 0, maxEvents, timeout], async () => {
 			got = await this.asleep(do_epoll_wait(this.kernel, epfd, maxEvents, timeout));

@@ -3,6 +3,7 @@
  * A task's own machine code: run at user privilege (CPL 3, EL0) on its CPU, through its page tables, until a
  * function returns. Its system calls are served, its faults bring pages in or kill it.
  */
+import { abi_of } from "../arch/abis.ts";
 import type { UserRegs } from "../arch/arch.ts";
 import type { Machine } from "../mm/machine.ts";
 import { MmStruct } from "../mm/mmap.ts";
@@ -12,14 +13,6 @@ const PAGE_SIZE = 4096;
 /** Where functions return to: below vm.mmap_min_addr, so that nothing can be mapped there. */
 const RETURN_TO = 0x8000;
 const STACK_SIZE = 64 * 1024;
-/** Numbers of the registers in encoding order: the ABI's arguments, those of a system call, the results, the stack. */
-const ABI = {
-	x86_64: { args: [7, 6, 2, 1, 8, 9], syscall: [7, 6, 2, 10, 8, 9], result: 0, sp: 4 },
-	arm64: { args: [0, 1, 2, 3, 4, 5], syscall: [0, 1, 2, 3, 4, 5], result: 0, sp: 31 },
-} as const;
-/** x30 of arm64: where a function returns to. */
-const LR = 30;
-
 /** Killed by a signal. */
 export interface Killed {
 	readonly signal: "SIGSEGV" | "SIGBUS" | "SIGILL" | "SIGTRAP";
@@ -52,7 +45,7 @@ export class UserMode {
 	): bigint | Killed {
 		const { machine, task, regs } = this;
 		const { arch } = machine;
-		const abi = ABI[arch.name as keyof typeof ABI];
+		const abi = abi_of(arch.name).user;
 		if (!(task.mm instanceof MmStruct))
 			throw new Error("not ported: machine code of user space without a CPU");
 		if (args.length > abi.args.length) throw new RangeError("at most six arguments");
@@ -66,10 +59,10 @@ export class UserMode {
 		this.exec_gen = task.mm.exec_gen;
 		const top = this.stack;
 		regs.gpr.fill(0n);
-		if (arch.name === "arm64") regs.gpr[LR] = BigInt(RETURN_TO);
+		if (abi.link !== null) regs.gpr[abi.link] = BigInt(RETURN_TO);
 		else if (task.mm.put_user64(top - 8, BigInt(RETURN_TO)))
 			return { signal: "SIGSEGV", addr: top - 8, write: true };
-		regs.gpr[abi.sp] = BigInt(arch.name === "arm64" ? top : top - 8);
+		regs.gpr[abi.sp] = BigInt(abi.link === null ? top - 8 : top);
 		for (const [i, a] of args.entries()) regs.gpr[abi.args[i]!] = BigInt.asIntN(64, a);
 		regs.pc = addr;
 		regs.flags = 0;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The emulated machine with its memory management set up: what a Kernel is booted on. */
+
+import type { ArchName } from "../arch/abis.ts";
 import { type Arch, type KernelText, PROT_KERNEL } from "../arch/arch.ts";
-import { Arm64Arch } from "../arch/arm64/arm64.ts";
-import { ARM64_LAYOUT } from "../arch/arm64/layout.ts";
+import { ARCHES } from "../arch/arches.ts";
 import { VMALLOC_PGDS } from "../arch/base_arch.ts";
-import { X86_LAYOUT } from "../arch/x86/layout.ts";
-import { X86Arch } from "../arch/x86/x86.ts";
 import { PAGE_SIZE, Ram } from "../virt/ram.ts";
 import { __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
 import { GuestFault } from "./guest_memory.ts";
@@ -15,14 +14,8 @@ import { Percpu } from "./percpu.ts";
 import { Slab } from "./slab.ts";
 import { Vmalloc } from "./vmalloc.ts";
 
-/** struct pcpu_hot: offsets (arch/x86/include/asm/current.h, without call depth tracking) */
-export const PCPU_HOT_CURRENT_TASK = 0;
-export const PCPU_HOT_PREEMPT_COUNT = 8;
-export const PCPU_HOT_CPU_NUMBER = 12;
-export const PCPU_HOT_TOP_OF_STACK = 16;
-
 export interface MachineConfig {
-	arch: "x86_64" | "arm64";
+	arch: ArchName;
 	cpus: number;
 	/** bytes of RAM; a multiple of 4 MiB */
 	memory: number;
@@ -84,36 +77,17 @@ export function free_thread_stack(m: { vmalloc: Vmalloc; pages: PageAllocator },
 	for (const pfn of area.pages) m.pages.__free_page(pfn);
 }
 
-/** Static percpu variables that machine code reaches through gs (arch/x86/include/asm/percpu.h, current.h). */
-function setup_x86_percpu(arch: X86Arch, percpu: Percpu, mem: KernelMemory, tops: readonly number[]): void {
-	const this_cpu_off = percpu.define_static("this_cpu_off", 8);
-	const pcpu_hot = percpu.define_static("pcpu_hot", 64, 64);
-	arch.text.add("this_cpu_off", this_cpu_off, 8);
-	arch.text.add("pcpu_hot", pcpu_hot, 64);
-	tops.forEach((top, cpu) => {
-		const hot = percpu.per_cpu_ptr(pcpu_hot, cpu);
-		mem.wptr(percpu.per_cpu_ptr(this_cpu_off, cpu), arch.per_cpu_offset(cpu));
-		mem.w32(hot + PCPU_HOT_CPU_NUMBER, cpu);
-		mem.wptr(hot + PCPU_HOT_TOP_OF_STACK, top);
-	});
-	arch.write_current = (cpu, task) =>
-		mem.wptr(percpu.per_cpu_ptr(pcpu_hot, cpu) + PCPU_HOT_CURRENT_TASK, task);
-}
-
 /** Set up a machine: RAM, page tables with the direct map, allocators, percpu areas, a stack for each CPU. */
 export function create_machine(config: MachineConfig): Machine {
 	const ram = new Ram(config.memory);
-	const pages = new PageAllocator(
-		ram,
-		config.arch === "arm64" ? ARM64_LAYOUT.direct_map : X86_LAYOUT.direct_map,
-	);
+	const { layout, machine } = ARCHES[config.arch];
+	const pages = new PageAllocator(ram, layout.direct_map);
 	const tables = {
 		alloc_table: () => pages.alloc_page(GFP_KERNEL | __GFP_ZERO),
 		free_table: (pfn: number) => pages.__free_page(pfn),
 	};
 	const opts = { cpus: config.cpus, unicorn: config.unicorn, stall_ms: config.stall_ms };
-	const arch = config.arch === "arm64" ? new Arm64Arch(ram, tables, opts) : new X86Arch(ram, tables, opts);
-	const { layout } = arch;
+	const arch = machine(ram, tables, opts);
 	const mem = new KernelMemory(ram, arch.kernel_table, layout.direct_map);
 	const slab = new Slab(pages, mem);
 	// only addresses below these top-level entries are in every address space
@@ -130,7 +104,15 @@ export function create_machine(config: MachineConfig): Machine {
 		arch.set_stack(cpu, top);
 		tops.push(top);
 	}
-	if (arch instanceof X86Arch) setup_x86_percpu(arch, percpu, mem, tops);
+	arch.setup_percpu(
+		{
+			define_static: (name, size, align) => percpu.define_static(name, size, align),
+			per_cpu_ptr: (offset, cpu) => percpu.per_cpu_ptr(offset, cpu),
+			w32: (va, v) => mem.w32(va, v),
+			wptr: (va, v) => mem.wptr(va, v),
+		},
+		tops,
+	);
 
 	return {
 		arch,

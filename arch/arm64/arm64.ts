@@ -55,6 +55,10 @@ export class Arm64Arch extends BaseArch {
 		cpu.vcpu.set_sp_el0(task);
 	}
 
+	override get current_in_register(): boolean {
+		return true;
+	}
+
 	bpf_extable_entry(insn: number, fixup: number): ExceptionEntry {
 		return new BpfExtableEntry(insn, fixup);
 	}

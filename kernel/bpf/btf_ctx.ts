@@ -3,6 +3,7 @@
  * Context types: what a program of a type gets as its context, and what fentry, raw tracepoint and struct_ops
  * programs may read of theirs (kernel/bpf/btf.c: bpf_ctx_convert, btf_is_prog_ctx_type() …, btf_ctx_access()).
  */
+import { abi_of } from "../../arch/abis.ts";
 import {
 	MAX_BPF_FUNC_REG_ARGS,
 	MEM_PERCPU,
@@ -192,7 +193,7 @@ export function btf_is_prog_ctx_type(
 
 /** What bpf_user_pt_regs_t is on the architecture. */
 function user_pt_regs_name(kernel: Kernel | null): string {
-	return kernel?.config.arch === "arm64" ? "user_pt_regs" : "pt_regs";
+	return kernel ? abi_of(kernel.config.arch).user_pt_regs : "pt_regs";
 }
 
 /** kernel/bpf/btf.c: btf_validate_prog_ctx_type: an argument tagged as context: is its type one? */

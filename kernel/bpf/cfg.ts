@@ -4,6 +4,7 @@
  * (for the unprivileged) loops, marks where states are compared, and mark_fastcall_patterns() finds the
  * spills around calls that may be removed.
  */
+import { abi_of } from "../../arch/abis.ts";
 import { ARG_DONTCARE, RET_VOID } from "../../include/linux/bpf.ts";
 import { BPF_REG_SIZE } from "../../include/linux/bpf_verifier.ts";
 import { E2BIG, EFAULT, EINVAL } from "../../include/uapi/asm-generic/errno.ts";
@@ -170,7 +171,7 @@ function helper_fastcall_clobber_mask(fn: bpf_func_proto): number {
 /** kernel/bpf/verifier.c: verifier_inlines_helper_call */
 export function verifier_inlines_helper_call(env: bpf_verifier_env, imm: number): boolean {
 	return (
-		env.kernel.config.arch === "x86_64" &&
+		abi_of(env.kernel.config.arch).verifier_inlines_cpu_id &&
 		imm === BPF_FUNC_get_smp_processor_id &&
 		env.prog.jit_requested &&
 		bpf_jit_supports_percpu_insn(env.kernel)

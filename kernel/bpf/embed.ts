@@ -20,6 +20,7 @@
  * (BTF pointers, elements of hash tables, other frames' stacks: only NULL where it may not be); programs whose
  * constants were blinded, or whose upper halves BPF_F_TEST_RND_HI32 made random.
  */
+import { type ArchName, abi_of } from "../../arch/abis.ts";
 import type { Cpu } from "../../arch/arch.ts";
 import {
 	ARG_DONTCARE,
@@ -297,9 +298,6 @@ interface ImagePoint {
 	readonly idx: number;
 }
 
-const X86_REGS = [0, 7, 6, 2, 1, 8, 3, 13, 14, 15, 5] as const;
-const ARM64_REGS = [7, 0, 1, 2, 3, 4, 19, 20, 21, 22, 25] as const;
-
 /** The check of one kernel: what was recorded, what runs, and what did not fit. */
 export class StateEmbedding {
 	readonly programs: WeakMap<bpf_prog_aux, Program> = new WeakMap();
@@ -351,8 +349,8 @@ export class StateEmbedding {
 	}
 
 	/** Watch a CPU: every instruction of machine code comes by here. */
-	watch(cpu: Cpu, arch: "x86_64" | "arm64"): void {
-		const map = arch === "x86_64" ? X86_REGS : ARM64_REGS;
+	watch(cpu: Cpu, arch: ArchName): void {
+		const map = abi_of(arch).bpf_regs;
 		const reg = (r: number): bigint => cpu.reg(map[r]!);
 		cpu.trace = (pc) => {
 			const point = this.points.get(pc);

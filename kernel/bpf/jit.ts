@@ -4,6 +4,7 @@
  * (kernel/bpf/core.c, the weak functions that arch/<arch>/net/bpf_jit_comp.c overrides). What the JITs
  * can do is in jit_caps.ts, since the verifier asks for it without a JIT too.
  */
+import { abi_of } from "../../arch/abis.ts";
 import type { TrampImage, TrampRequest } from "../../arch/jit.ts";
 import type { Kernel } from "../kernel.ts";
 import type { bpf_jit_poke_descriptor, bpf_prog } from "./bpf_types.ts";
@@ -63,14 +64,10 @@ export function ebpf_jit_enabled(kernel: Kernel): boolean {
  * MODULES_VADDR (arch/x86/include/asm/pgtable_64_types.h, arch/arm64/include/asm/memory.h).
  */
 export function jit_placeholder_addr(kernel: Kernel): bigint {
-	if (kernel.config.arch === "arm64") return 0xffff800000000000n;
-	return kernel.config.kconfig.get("CONFIG_RANDOMIZE_BASE") === "y"
-		? 0xffffffffc0000000n
-		: 0xffffffffa0000000n;
+	return abi_of(kernel.config.arch).modules_vaddr(kernel.config);
 }
 
 /** kernel/bpf/core.c: bpf_arch_uaddress_limit; arm64's TASK_SIZE, x86's own JIT checks for itself. */
 export function bpf_arch_uaddress_limit(kernel: Kernel): bigint {
-	if (kernel.config.arch === "x86_64") return 0n;
-	return 1n << BigInt(kernel.config.arm64.va_bits);
+	return abi_of(kernel.config.arch).uaddress_limit(kernel.config);
 }

@@ -3,15 +3,9 @@
  * What the architecture's JIT can do: the bpf_jit_supports_*() of arch/x86/net/bpf_jit_comp.c and
  * arch/arm64/net/bpf_jit_comp.c, and the weak defaults of kernel/bpf/core.c.
  */
-import {
-	BPF_ATOMIC,
-	BPF_DW,
-	BPF_FETCH,
-	BPF_FUNC_get_current_task,
-	BPF_FUNC_get_current_task_btf,
-	BPF_FUNC_get_smp_processor_id,
-} from "../../include/uapi/linux/bpf.ts";
-import { BPF_AND, BPF_OR, BPF_STX, BPF_W, BPF_XOR } from "../../include/uapi/linux/bpf_common.ts";
+import { abi_of } from "../../arch/abis.ts";
+import { BPF_ATOMIC, BPF_DW } from "../../include/uapi/linux/bpf.ts";
+import { BPF_STX, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
 import type { Kernel } from "../kernel.ts";
 import type { bpf_insn } from "./bpf_types.ts";
 
@@ -20,14 +14,9 @@ export function bpf_jit_needs_zext(_kernel: Kernel): boolean {
 	return false;
 }
 
-/** arch/arm64/net/bpf_jit_comp.c: bpf_jit_inlines_helper_call */
+/** bpf_jit_inlines_helper_call */
 export function bpf_jit_inlines_helper_call(kernel: Kernel, imm: number): boolean {
-	if (kernel.config.arch !== "arm64") return false;
-	return (
-		imm === BPF_FUNC_get_smp_processor_id ||
-		imm === BPF_FUNC_get_current_task ||
-		imm === BPF_FUNC_get_current_task_btf
-	);
+	return abi_of(kernel.config.arch).jit_inlines(imm);
 }
 
 /** bpf_jit_supports_subprog_tailcalls */
@@ -60,12 +49,7 @@ export function bpf_jit_supports_insn(kernel: Kernel, insn: bpf_insn, in_arena: 
 	if (!in_arena) return true;
 	if (insn.code !== (BPF_STX | BPF_ATOMIC | BPF_W) && insn.code !== (BPF_STX | BPF_ATOMIC | BPF_DW))
 		return true;
-	if (kernel.config.arch === "arm64") return kernel.config.arm64.lse_atomics;
-	return !(
-		insn.imm === (BPF_AND | BPF_FETCH) ||
-		insn.imm === (BPF_OR | BPF_FETCH) ||
-		insn.imm === (BPF_XOR | BPF_FETCH)
-	);
+	return abi_of(kernel.config.arch).arena_atomic(kernel.config, insn.imm);
 }
 
 /** bpf_jit_supports_ptr_xchg */
@@ -75,7 +59,7 @@ export function bpf_jit_supports_ptr_xchg(_kernel: Kernel): boolean {
 
 /** bpf_jit_supports_exceptions: x86 needs the ORC unwinder for it. */
 export function bpf_jit_supports_exceptions(kernel: Kernel): boolean {
-	return kernel.config.arch === "arm64" || kernel.config.kconfig.get("CONFIG_UNWINDER_ORC") === "y";
+	return abi_of(kernel.config.arch).exceptions(kernel.config);
 }
 
 /** kernel/bpf/core.c: bpf_jit_supports_private_stack (no architecture of v6.12 has it) */

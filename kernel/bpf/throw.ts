@@ -4,6 +4,7 @@
  * frames of the machine's stack are walked up to the main program's, and its exception callback goes on in
  * that frame, to return to the program's caller.
  */
+import { abi_of } from "../../arch/abis.ts";
 import type { Cpu } from "../../arch/arch.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { GuestFault } from "../../mm/guest_memory.ts";
@@ -40,9 +41,9 @@ function bpf_is_subprog(prog: bpf_prog): boolean {
  * are frame records. On x86 the frame's stack pointer is what it was at its call; arm64's walk gives none.
  */
 export function* arch_bpf_stack_walk(k: KernelImpl, cpu: Cpu): Generator<frame> {
-	const x86 = k.config.arch === "x86_64";
+	const { walk_has_sp, call_pushes } = abi_of(k.config.arch);
 	let ip = cpu.caller;
-	let sp = x86 ? cpu.sp + 8 : 0;
+	let sp = walk_has_sp ? cpu.sp + call_pushes : 0;
 	let bp = cpu.fp;
 	for (let i = 0; i < MAX_FRAMES; i++) {
 		yield { ip, sp, bp };
@@ -50,7 +51,7 @@ export function* arch_bpf_stack_walk(k: KernelImpl, cpu: Cpu): Generator<frame> 
 		if (bp >= 0) return;
 		try {
 			ip = k.kmem.rptr(bp + 8);
-			if (x86) sp = bp + 16;
+			if (walk_has_sp) sp = bp + 16;
 			const up = k.kmem.rptr(bp);
 			if (up !== 0 && up <= bp) return;
 			bp = up;
@@ -61,9 +62,6 @@ export function* arch_bpf_stack_walk(k: KernelImpl, cpu: Cpu): Generator<frame> 
 		if (ip === 0) return;
 	}
 }
-
-/** Argument registers 0 to 2 by the architecture's numbers: rdi, rsi, rdx; x0, x1, x2. */
-const ARGS = { x86_64: [7, 6, 2], arm64: [0, 1, 2] } as const;
 
 /** kernel/bpf/helpers.c: bpf_throw */
 function bpf_throw(k: KernelImpl, cookie: bigint): bigint {
@@ -87,7 +85,7 @@ function bpf_throw(k: KernelImpl, cookie: bigint): bigint {
 	}
 	if (!aux || !at) throw new Error("bpf_throw: no main program on the stack");
 	if (!aux.exception_boundary) k.printk("WARNING: bpf_throw: the main program is no exception boundary");
-	const args = ARGS[k.config.arch];
+	const args = abi_of(k.config.arch).throw_args;
 	cpu.set_reg(args[0], cookie);
 	cpu.set_reg(args[1], addr_to_u64(at.sp));
 	cpu.set_reg(args[2], addr_to_u64(at.bp));

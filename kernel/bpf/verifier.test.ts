@@ -99,7 +99,7 @@ function make_kernel(): KernelImpl {
 		kconfig: new Map(),
 	};
 	const symbols = { addr: () => 0xffffffff81000000n, lookup: () => undefined };
-	const kernel = new KernelImpl(config, new SoftMem(config.memory, 1, () => 0), symbols);
+	const kernel = new KernelImpl(config, new SoftMem(config.memory, 1, () => 0, 0x7ffffffff000), symbols);
 	const vmlinux = btf_open_trusted(kernel, small_btf(), "vmlinux");
 	kernel.bpf = new BpfState(kernel, {
 		bpf_get_btf_vmlinux: () => vmlinux,

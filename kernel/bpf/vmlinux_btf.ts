@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The built-in vmlinux BTF: the declarations of vmlinux_types.ts and its kin, written as BTF. */
+import { abi_of } from "../../arch/abis.ts";
 import type { ArchName, Kernel } from "../kernel.ts";
 import { btf_parse_vmlinux } from "./btf_load.ts";
 import { btf_impl } from "./btf_obj.ts";
@@ -19,7 +20,7 @@ export function builtin_vmlinux_btf(arch: ArchName): Uint8Array {
 			vmlinux_context_types,
 			vmlinux_object_types,
 			// system calls are named after the architecture
-			arch === "arm64" ? vmlinux_functions.replaceAll("__x64_sys_", "__arm64_sys_") : vmlinux_functions,
+			vmlinux_functions.replaceAll("__x64_sys_", abi_of(arch).syscall_prefix),
 			vmlinux_variables,
 		].join("\n"),
 	);

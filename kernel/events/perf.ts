@@ -3,13 +3,14 @@
  * The perf events of one kernel (kernel/events/core.c): when an event counts, what an overflow does, and the
  * records that are written. An event of a CPU counts as long as it is enabled, one of a task while the task runs.
  */
+import { abi_of } from "../../arch/abis.ts";
 import { BPF_PROG_TYPE_PERF_EVENT } from "../../include/uapi/linux/bpf.ts";
 import * as P from "../../include/uapi/linux/perf_event.ts";
 import { addr_to_u64 } from "../../lib/addr.ts";
 import { koffsetof, ksizeof, try_offsetof } from "../bpf/layout.ts";
 import { bpf_prog_run } from "../bpf/prog.ts";
-
 import type { KernelImpl, Task } from "../kernel_impl.ts";
+import { put_regs } from "../pt_regs.ts";
 import type { trace_event_call } from "../trace/trace_events.ts";
 import {
 	PERF_EVENT_STATE_ACTIVE,
@@ -146,10 +147,7 @@ export class Perf {
 	with_regs(user: boolean, body: (regs: sample_regs) => void): void {
 		const k = this.kernel;
 		const at = k.kmem.kzalloc(ksizeof(k, "pt_regs"));
-		if (k.config.arch === "x86_64") {
-			k.kmem.w64(at + koffsetof(k, "pt_regs", "cs"), user ? 0x33n : 0x10n);
-			k.kmem.w64(at + koffsetof(k, "pt_regs", "flags"), 0x202n);
-		} else if (!user) k.kmem.w64(at + koffsetof(k, "pt_regs", "pstate"), 5n);
+		put_regs(k, at, abi_of(k.config.arch).mode_regs(user));
 		try {
 			body({ addr: at, ip: 0n, user });
 		} finally {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What the explorer runs a step at a time: programs as machine code or interpreted, interrupts' work, user space. */
+import { abi_of } from "../../arch/abis.ts";
 import type { SteppedCpu } from "../../arch/arch.ts";
 import {
 	BPF_NOSPEC,
@@ -449,7 +450,7 @@ export class MachineThread extends ProgThread {
 	}
 	private get sp(): number {
 		const { words } = this.levels[0]!;
-		const at = this.x.kernel.config.arch === "arm64" ? 62 : 8;
+		const at = abi_of(this.x.kernel.config.arch).user.sp * 2;
 		const top = this.levels.at(-1)!.words;
 		const of = (w: Int32Array): number => (w[at]! >>> 0) + w[at + 1]! * 0x100000000;
 		return Math.min(of(words), of(top));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Tracing program types: helpers and contexts (kernel/trace/bpf_trace.c). */
+import { abi_of } from "../../arch/abis.ts";
 import { BPF_READ, MAX_BPF_FUNC_ARGS, PTR_TO_TP_BUFFER } from "../../include/linux/bpf.ts";
 import {
 	BPF_DW,
@@ -71,10 +72,6 @@ import {
 } from "./bpf_trace_sets.ts";
 
 const PERF_MAX_TRACE_SIZE = 8192;
-/** sizeof(struct pt_regs), by architecture. */
-const sizeof_pt_regs = { x86_64: 168, arm64: 336 } as const;
-/** sizeof(bpf_user_pt_regs_t), which opens struct bpf_perf_event_data. */
-const sizeof_user_pt_regs = { x86_64: 168, arm64: 272 } as const;
 
 /** kernel/trace/bpf_trace.c: bpf_tracing_func_proto */
 export function bpf_tracing_func_proto(func_id: number, prog: bpf_prog): bpf_func_proto | null {
@@ -194,7 +191,7 @@ export function bpf_tracing_btf_ctx_access(
 export const kprobe_verifier_ops: bpf_verifier_ops = {
 	get_func_proto: kprobe_prog_func_proto,
 	is_valid_access(off, size, type, prog) {
-		const end = sizeof_pt_regs[prog.kernel.config.arch];
+		const end = abi_of(prog.kernel.config.arch).sizeof_pt_regs;
 		if (off < 0 || off >= end) return false;
 		if (type !== BPF_READ) return false;
 		if (off % size !== 0) return false;
@@ -235,7 +232,7 @@ function perf_fields(prog: bpf_prog): {
 	addr: [number, number];
 	size: number;
 } {
-	const regs = sizeof_user_pt_regs[prog.kernel.config.arch];
+	const regs = abi_of(prog.kernel.config.arch).sizeof_user_pt_regs;
 	return { sample_period: [regs, 8], addr: [regs + 8, 8], size: regs + bpf_perf_event_data.sizeof - 168 };
 }
 

@@ -6,6 +6,7 @@
  * as long as something is attached. A function that nothing here calls through its entry cannot be
  * attached to: it would never fire.
  */
+import { abi_of } from "../../arch/abis.ts";
 import { Asleep, type Cpu } from "../../arch/arch.ts";
 import { ENOMEM, ENOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import { u64_to_addr } from "../../lib/addr.ts";
@@ -72,7 +73,7 @@ export class Ftrace {
 
 	/** The function behind a system call. */
 	syscall_symbol(name: string): string {
-		return `__${this.kernel.config.arch === "arm64" ? "arm64" : "x64"}_sys_${name}`;
+		return `${abi_of(this.kernel.config.arch).syscall_prefix}${name}`;
 	}
 
 	/** A module calls these through call(). */
@@ -81,12 +82,12 @@ export class Ftrace {
 	}
 
 	/**
-	 * Arguments by the architecture's convention. A structure is whole in registers or on the stack; x86 goes
-	 * on with the registers that it left, arm64 does not.
+	 * Arguments by the architecture's convention. A structure is whole in registers or on the stack; whether the
+	 * registers that it left are used then is of the architecture.
 	 */
 	private lay_out(args: readonly CallArg[]): { words: bigint[]; places: number[] } {
-		const arm64 = this.kernel.config.arch === "arm64";
-		const max = arm64 ? 8 : 6;
+		const { arg_regs, stack_closes_regs } = abi_of(this.kernel.config.arch);
+		const max = arg_regs;
 		const regs: bigint[] = [];
 		const stack: bigint[] = [];
 		const places: number[] = [];
@@ -96,7 +97,7 @@ export class Ftrace {
 			const fits = list.length <= left;
 			for (const v of list) places.push(fits ? regs.push(v) - 1 : ~(stack.push(v) - 1));
 			if (fits) left -= list.length;
-			else if (arm64) left = 0;
+			else if (stack_closes_regs) left = 0;
 		}
 		while (stack.length > 0 && regs.length < max) regs.push(0n);
 		return { words: [...regs, ...stack], places };
@@ -144,12 +145,12 @@ export class Ftrace {
 
 	/**
 	 * register_ftrace_direct(), modify_ftrace_direct(), unregister_ftrace_direct(): the entry of a function
-	 * calls `to` (null: nothing). On arm64 a trampoline is out of reach of a branch; what ftrace_caller does
-	 * there with the address of a direct call, a stub of the function's own does here.
+	 * calls `to` (null: nothing). Where a trampoline may be out of reach of a branch (arm64), what ftrace_caller does
+	 * with the address of a direct call, a stub of the function's own does here.
 	 */
 	set_direct(func: bigint, from: bigint | null, to: bigint | null): number {
 		const { machine, bpf } = this.kernel;
-		if (machine?.arch.name !== "arm64")
+		if (!machine || abi_of(this.kernel.config.arch).direct_calls === "poke")
 			return bpf.jit?.bpf_arch_text_poke?.(func, BPF_MOD_CALL, from, to) ?? -ENOTSUPP;
 		const va = u64_to_addr(func);
 		const name = `ftrace_direct.${this.function_at(func)}`;
@@ -246,7 +247,7 @@ export class Ftrace {
 		if (!frame) return undefined;
 		const { arch, mem } = this.kernel.machine!;
 		// above the return address, where the call put one on the stack
-		const above = arch.name === "arm64" ? 0 : 8;
+		const above = abi_of(arch.name).call_pushes;
 		const args = frame.places.map((at) => (at >= 0 ? cpu.arg(at) : mem.r64(cpu.sp + above + 8 * ~at)));
 		return BigInt.asUintN(64, BigInt(frame.body(args, cpu)));
 	}
