@@ -15,24 +15,18 @@ import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
 import { boot } from "../kernel/boot.ts";
 import { TaskSys } from "../kernel/sys.ts";
 import { create_machine } from "../mm/machine.ts";
-import { nrGetpgid, readProg } from "../selftests/bpf/skel.ts";
 import { ARCHES, parseArches } from "../tools/arches.ts";
 import { colours } from "../tools/colours.ts";
 import {
-	bpf_link__destroy,
-	bpf_map__fd,
-	bpf_object__attach,
 	bpf_object__close,
 	bpf_object__load,
 	bpf_object__open_mem,
 	Libbpf,
-	ring_buffer__consume,
-	ring_buffer__free,
-	ring_buffer__new,
 } from "../tools/lib/bpf/libbpf.ts";
-import { bootMirror, type MirrorArch } from "../tools/mirror.ts";
+import type { MirrorArch } from "../tools/mirror.ts";
 import { find_unicorn } from "../virt/library.ts";
 import { arenaRows } from "./bench_arena.ts";
+import { ringRows } from "./bench_rings.ts";
 import { rootDir, upstreamCache } from "./paths.ts";
 import { setup } from "./setup.ts";
 
@@ -137,62 +131,6 @@ async function machineRows(arch: MirrorArch): Promise<Row[]> {
 			times((2 * insn) / js),
 		],
 	];
-}
-
-/** bench_ringbufs: one producer, 512 KiB, batches of 500 samples of 8 bytes. */
-function ringbufRate(arch: MirrorArch, output: boolean): number {
-	const mirror = bootMirror({ arch });
-	const sys = mirror.newProcess();
-	const lib = new Libbpf(sys, { known_kernel: true });
-	const obj = bpf_object__open_mem(lib, readProg("bench_ringbuf", arch), {
-		object_name: "bench_ringbuf",
-	});
-	if (typeof obj === "number") throw new Error(`bench_ringbuf does not open: ${obj}`);
-	const rodata = obj.maps.find((m) => m.real_name === ".rodata")!.init_data!;
-	// const volatile int batch_cnt, use_output, nr, in the order of the source.
-	const view = new DataView(rodata.buffer, rodata.byteOffset);
-	view.setInt32(4, output ? 1 : 0, true);
-	view.setInt32(8, nrGetpgid(arch), true);
-	let err = bpf_object__load(obj);
-	if (err) throw new Error(`bench_ringbuf does not load: ${err}`);
-	const links = bpf_object__attach(obj);
-	if (typeof links === "number") throw new Error(`bench_ringbuf does not attach: ${links}`);
-	let seen = 0;
-	const fd = bpf_map__fd(obj.maps.find((m) => m.name === "ringbuf")!);
-	const rb = ring_buffer__new(lib, fd, (addr) => {
-		if (sys.load64(addr) === 42n) seen++;
-		return 0;
-	});
-	if (rb === null || typeof rb === "number") throw new Error("no consumer");
-	const batch = () => {
-		sys.getpgid(0);
-		err = ring_buffer__consume(rb);
-		if (err < 0) throw new Error(`consumer: ${err}`);
-	};
-	for (let i = 0; i < 20; i++) batch();
-	seen = 0;
-	const t = performance.now();
-	while (performance.now() - t < 2000) batch();
-	const rate = seen / (performance.now() - t) / 1000;
-	ring_buffer__free(rb);
-	for (const link of links.values()) bpf_link__destroy(link);
-	bpf_object__close(obj);
-	return rate;
-}
-
-/** What the commit that added bench_ringbufs measured: rb-libbpf, one producer, in parallel, Xeon E5-2680 v4. */
-const KERNEL_RB_LIBBPF = 12.054;
-
-function ringbufRows(arch: MirrorArch): Row[] {
-	return [false, true].map((output): Row => {
-		const rate = ringbufRate(arch, output);
-		return [
-			`ring buffer events, ${output ? "output" : "reserve and submit"}, to the mapped consumer`,
-			`${rate.toFixed(3)} M/s`,
-			`rb-libbpf on a real kernel, as published with bench_ringbufs: ${KERNEL_RB_LIBBPF} M/s`,
-			times(KERNEL_RB_LIBBPF / rate),
-		];
-	});
 }
 
 function wall(args: readonly string[]): number {
@@ -334,7 +272,7 @@ async function verifierRows(arch: MirrorArch): Promise<Row[]> {
 const sections: Record<string, (arch: MirrorArch) => Row[] | Promise<Row[]>> = {
 	arena: arenaRows,
 	machine: machineRows,
-	ringbuf: ringbufRows,
+	ringbuf: ringRows,
 	start: startRows,
 	verifier: verifierRows,
 };

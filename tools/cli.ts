@@ -2,6 +2,7 @@
 /** `bpf-mirror`: one command, a subcommand for each tool. */
 import yargs from "yargs";
 import { arenaCommand } from "./cmd_arena.ts";
+import { benchCommand } from "./cmd_bench.ts";
 import { compareCommand } from "./cmd_compare.ts";
 import { conformanceCommand } from "./cmd_conformance.ts";
 import { dumpCommand } from "./cmd_dump.ts";
@@ -33,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(compareCommand(done))
 		.command(recordCommand(done))
 		.command(exploreCommand(done))
+		.command(benchCommand(done))
 		.command(conformanceCommand(done))
 		.command(vmCommand(done))
 		.demandCommand(1, "Which command? See --help.")

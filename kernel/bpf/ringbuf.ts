@@ -532,8 +532,7 @@ export function register_ringbuf_helpers(k: KernelImpl): void {
 		if (flags < 0 || flags > WAKEUPS) return -EINVAL;
 		return bpf_ringbuf_output(k, rb_of(k.bpf.map_at(cpu.argp(0))), cpu.argp(1), large(cpu.argp(2)), flags);
 	});
-	bodies.set("bpf_ringbuf_query", (_c, map, flags) => {
-		const rb = ring(map);
+	const query = (rb: bpf_ringbuf, flags: bigint): bigint => {
 		switch (flags) {
 			case BigInt(BPF_RB_AVAIL_DATA):
 				return ringbuf_avail_data_sz(rb);
@@ -546,6 +545,13 @@ export function register_ringbuf_helpers(k: KernelImpl): void {
 			default:
 				return 0n;
 		}
+	};
+	bodies.set("bpf_ringbuf_query", (_c, map, flags) => query(ring(map), flags));
+	k.bpf.direct.set("bpf_ringbuf_query", (cpu) => {
+		const rb = rb_of(k.bpf.map_at(cpu.argp(0)));
+		const cons = rb.consumer;
+		if (cpu.argp(1) === BPF_RB_AVAIL_DATA && Number.isSafeInteger(cons)) return rb.producer - cons;
+		return query(rb, cpu.arg(1));
 	});
 	bodies.set("bpf_ringbuf_reserve_dynptr", (_c, map, size64, flags, ptr64) => {
 		const ptr = u64_to_addr(ptr64);

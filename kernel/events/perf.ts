@@ -219,7 +219,7 @@ export class Perf {
 		const each = (n: bigint): void => {
 			for (let i = 0n; i < n; i++) if (this.overflow(event, data, regs)) break;
 		};
-		if (Number(attr.sample_type) & P.PERF_SAMPLE_PERIOD && !attr.bit("freq")) {
+		if (event.sample_type & P.PERF_SAMPLE_PERIOD && !attr.bit("freq")) {
 			data.period = nr;
 			each(1n);
 			return;
@@ -256,7 +256,7 @@ export class Perf {
 		for (const event of [...call.perf_events]) {
 			if (event.oncpu !== cpu || this.excluded(event, KERNEL_REGS)) continue;
 			const data = new perf_sample_data(0n, 0n);
-			if (Number(event.attr.sample_type) & P.PERF_SAMPLE_RAW) data.raw = { data: record, size, tail: null };
+			if (event.sample_type & P.PERF_SAMPLE_RAW) data.raw = { data: record, size, tail: null };
 			this.swevent(event, 1n, data, KERNEL_REGS);
 		}
 	}

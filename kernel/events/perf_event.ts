@@ -120,6 +120,14 @@ export class perf_event {
 	private enabled_ns = 0n;
 	private running_ns = 0n;
 	private tstamp: bigint;
+	/** attr.sample_type: what a record holds */
+	readonly sample_type: number;
+	/** attr.wakeup_events; 0 with a watermark */
+	private readonly wakeup_events: number;
+	readonly sample_id_all: boolean;
+	readonly write_backward: boolean;
+	/** PERF_COUNT_SW_BPF_OUTPUT: programs write its records */
+	readonly bpf_output: boolean;
 	/** Bytes of the parts of a record whose size is fixed. */
 	read_size = 0;
 	header_size = 0;
@@ -138,6 +146,12 @@ export class perf_event {
 		this.target = target;
 		this.id = id;
 		this.group_leader = this;
+		this.sample_type = Number(attr.sample_type);
+		this.wakeup_events = attr.bit("watermark") ? 0 : attr.wakeup_events;
+		this.sample_id_all = attr.bit("sample_id_all");
+		this.write_backward = attr.bit("write_backward");
+		this.bpf_output =
+			attr.type === P.PERF_TYPE_SOFTWARE && attr.config === BigInt(P.PERF_COUNT_SW_BPF_OUTPUT);
 		this.state = attr.bit("disabled") ? PERF_EVENT_STATE_OFF : PERF_EVENT_STATE_INACTIVE;
 		this.sample_period = attr.bit("freq") && attr.sample_period ? 1n : attr.sample_period;
 		this.last_period = this.sample_period;
@@ -177,7 +191,7 @@ export class perf_event {
 	set_sizes(): void {
 		const fmt = Number(this.attr.read_format);
 		this.read_size = perf_event_read_size(fmt, this.group_leader.siblings.length);
-		const type = Number(this.attr.sample_type);
+		const type = this.sample_type;
 		let n = 0;
 		for (const bit of [
 			P.PERF_SAMPLE_IP,
@@ -215,7 +229,7 @@ export class perf_event {
 
 	/** kernel/events/core.c: __perf_event__output_id_sample: the tail of records other than samples. */
 	output_id_sample(handle: perf_output_handle, data: perf_sample_data): void {
-		const type = Number(this.attr.sample_type);
+		const type = this.sample_type;
 		if (type & P.PERF_SAMPLE_TID) this.put_tid(handle);
 		if (type & P.PERF_SAMPLE_TIME) handle.put64(data.time);
 		if (type & P.PERF_SAMPLE_ID) handle.put64(BigInt(this.id));
@@ -226,7 +240,7 @@ export class perf_event {
 
 	/** kernel/events/core.c: perf_output_sample */
 	output_sample(handle: perf_output_handle, data: perf_sample_data): void {
-		const type = Number(this.attr.sample_type);
+		const type = this.sample_type;
 		const id = (): void => handle.put64(BigInt(this.id));
 		if (type & P.PERF_SAMPLE_IDENTIFIER) id();
 		if (type & P.PERF_SAMPLE_IP) handle.put64(data.ip);
@@ -253,8 +267,7 @@ export class perf_event {
 		if (type & (P.PERF_SAMPLE_WEIGHT | P.PERF_SAMPLE_WEIGHT_STRUCT)) handle.put64(0n);
 		if (type & P.PERF_SAMPLE_DATA_SRC) handle.put64(PERF_MEM_NA);
 		if (type & P.PERF_SAMPLE_TRANSACTION) handle.put64(0n);
-		if (this.attr.bit("watermark")) return;
-		const wakeup_events = this.attr.wakeup_events;
+		const { wakeup_events } = this;
 		if (!wakeup_events) return;
 		const { rb } = handle;
 		if (++rb.events >= wakeup_events) {
@@ -265,7 +278,7 @@ export class perf_event {
 
 	/** perf_sample_data_size() */
 	sample_size(data: perf_sample_data): number {
-		const raw = Number(this.attr.sample_type) & P.PERF_SAMPLE_RAW ? (data.raw ? data.raw_size + 4 : 8) : 0;
+		const raw = this.sample_type & P.PERF_SAMPLE_RAW ? (data.raw ? data.raw_size + 4 : 8) : 0;
 		return 8 + this.header_size + this.id_header_size + raw;
 	}
 

@@ -139,10 +139,10 @@ export class perf_output_handle {
 		let size = size0;
 		if (have_lost) {
 			size += 24;
-			if (event.attr.bit("sample_id_all")) size += event.id_header_size;
+			if (event.sample_id_all) size += event.id_header_size;
 		}
 		const handle = new perf_output_handle(rb, event);
-		const backward = event.attr.bit("write_backward");
+		const backward = event.write_backward;
 		const { kmem } = rb.kernel;
 		let head = rb.head;
 		if (!rb.overwrite) {
@@ -170,7 +170,7 @@ export class perf_output_handle {
 			handle.put64(BigInt(event.id));
 			handle.put64(BigInt(rb.lost));
 			rb.lost = 0;
-			if (event.attr.bit("sample_id_all")) event.output_id_sample(handle, data);
+			if (event.sample_id_all) event.output_id_sample(handle, data);
 		}
 		return handle;
 	}

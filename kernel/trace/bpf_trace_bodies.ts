@@ -5,13 +5,10 @@
  */
 import { E2BIG, EBUSY, EFAULT, EINVAL, ENOENT, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
 import { BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK } from "../../include/uapi/linux/bpf.ts";
-import {
-	PERF_COUNT_SW_BPF_OUTPUT,
-	PERF_SAMPLE_RAW,
-	PERF_TYPE_SOFTWARE,
-} from "../../include/uapi/linux/perf_event.ts";
+import { PERF_SAMPLE_RAW } from "../../include/uapi/linux/perf_event.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { perf_event_of_map } from "../bpf/arraymap.ts";
+import type { bpf_map } from "../bpf/bpf_types.ts";
 import { koffsetof } from "../bpf/layout.ts";
 import { perf_event_read_local } from "../events/core.ts";
 import { KERNEL_REGS } from "../events/perf.ts";
@@ -19,67 +16,70 @@ import { type perf_event, perf_sample_data } from "../events/perf_event.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 
 const INDEX_MASK = BigInt(BPF_F_INDEX_MASK);
-const CURRENT_CPU = BigInt(BPF_F_CURRENT_CPU);
 const CTXLEN_MASK = 0xfffffn << 32n;
 /** Programs that interrupt each other on a CPU: task, interrupt, NMI. */
 const NEST_MAX = 3;
 const SIZEOF_PERF_EVENT_VALUE = 24;
 
-/** The event of an array's element that `flags` name, or a negative errno. */
-function event_at(k: KernelImpl, m: bigint, flags: bigint): perf_event | number {
-	const map = k.bpf.map_of(m);
-	let index = flags & INDEX_MASK;
-	if (index === CURRENT_CPU) index = BigInt(k.cpu);
-	if (index >= BigInt(map.max_entries)) return -E2BIG;
-	return perf_event_of_map(map, Number(index)) ?? -ENOENT;
+/** The event of an array's element, or a negative errno; `index` as programs give it. */
+function event_at(k: KernelImpl, map: bpf_map, index: number): perf_event | number {
+	const i = index === BPF_F_CURRENT_CPU ? k.cpu : index;
+	if (i >= map.max_entries) return -E2BIG;
+	return perf_event_of_map(map, i) ?? -ENOENT;
 }
 
-/** kernel/trace/bpf_trace.c: __bpf_perf_event_output */
-function __bpf_perf_event_output(
-	k: KernelImpl,
-	m: bigint,
-	flags: bigint,
-	data: number,
-	size: number,
-	tail: Uint8Array | null,
-): number {
-	const event = event_at(k, m, flags);
-	if (typeof event === "number") return event;
-	const { attr } = event;
-	if (attr.type !== PERF_TYPE_SOFTWARE || attr.config !== BigInt(PERF_COUNT_SW_BPF_OUTPUT)) return -EINVAL;
-	if (event.oncpu !== k.cpu) return -EOPNOTSUPP;
-	const sd = new perf_sample_data(0n, 0n);
-	if (Number(attr.sample_type) & PERF_SAMPLE_RAW) sd.raw = { data, size, tail };
-	return k.perf.output(event, sd, KERNEL_REGS);
+/** kernel/trace/bpf_trace.c: __bpf_perf_event_output, without room for more levels than the kernel has. */
+class Output {
+	private readonly k: KernelImpl;
+	private readonly nest: Int32Array;
+	constructor(k: KernelImpl) {
+		this.k = k;
+		this.nest = new Int32Array(k.config.cpus);
+	}
+	write(map: bpf_map, index: number, data: number, size: number, tail: Uint8Array | null): number {
+		const { k, nest } = this;
+		const { cpu } = k;
+		// the kernel's per-CPU sample data are three
+		if (++nest[cpu]! > NEST_MAX) {
+			nest[cpu]!--;
+			return -EBUSY;
+		}
+		try {
+			const event = event_at(k, map, index);
+			if (typeof event === "number") return event;
+			if (!event.bpf_output) return -EINVAL;
+			if (event.oncpu !== cpu) return -EOPNOTSUPP;
+			const sd = new perf_sample_data(0n, 0n);
+			if (event.sample_type & PERF_SAMPLE_RAW) sd.raw = { data, size, tail };
+			return k.perf.output(event, sd, KERNEL_REGS);
+		} finally {
+			nest[cpu]!--;
+		}
+	}
 }
 
 /** Hang the bodies on the kernel. */
 export function register_trace_helpers(k: KernelImpl): void {
 	const { bodies } = k.bpf;
 	const p = u64_to_addr;
-	const nest = new Int32Array(k.config.cpus);
-	/** The kernel's per-CPU sample data are three. */
-	const nested = (body: () => number): bigint => {
-		const { cpu } = k;
-		const level = ++nest[cpu]!;
-		try {
-			return BigInt(level > NEST_MAX ? -EBUSY : body());
-		} finally {
-			nest[cpu]!--;
-		}
-	};
+	const out = new Output(k);
 	for (const name of [
 		"bpf_perf_event_output",
 		"bpf_perf_event_output_tp",
 		"bpf_perf_event_output_raw_tp",
 		"bpf_event_output_data",
-	])
+	]) {
 		bodies.set(name, (_c, _ctx, m, flags, data, size) =>
-			nested(() => {
-				if (flags & ~INDEX_MASK) return -EINVAL;
-				return __bpf_perf_event_output(k, m, flags, p(data), Number(size), null);
-			}),
+			flags & ~INDEX_MASK
+				? BigInt(-EINVAL)
+				: BigInt(out.write(k.bpf.map_of(m), Number(flags), p(data), Number(size), null)),
 		);
+		k.bpf.direct.set(name, (cpu) => {
+			const flags = cpu.argp(2);
+			if (flags < 0 || flags > BPF_F_INDEX_MASK) return -EINVAL;
+			return out.write(k.bpf.map_at(cpu.argp(1)), flags, cpu.argp(3), cpu.argp(4), null);
+		});
+	}
 	/** bpf_event_output(): the program's data, then so many bytes of its packet. */
 	const packet_output = (
 		name: string,
@@ -97,7 +97,8 @@ export function register_trace_helpers(k: KernelImpl): void {
 				tail = k.kmem.read(at, n);
 				k.kmem.kfree(at);
 			}
-			return nested(() => __bpf_perf_event_output(k, m, flags, p(meta), Number(meta_size), tail));
+			const index = Number(flags & INDEX_MASK);
+			return BigInt(out.write(k.bpf.map_of(m), index, p(meta), Number(meta_size), tail));
 		});
 	};
 	packet_output(
@@ -113,7 +114,7 @@ export function register_trace_helpers(k: KernelImpl): void {
 
 	const read_counter = (m: bigint, flags: bigint): ReturnType<typeof perf_event_read_local> => {
 		if (flags & ~INDEX_MASK) return -EINVAL;
-		const event = event_at(k, m, flags);
+		const event = event_at(k, k.bpf.map_of(m), Number(flags));
 		return typeof event === "number" ? event : perf_event_read_local(event);
 	};
 	bodies.set("bpf_perf_event_read", (_c, m, flags) => {

@@ -42,15 +42,18 @@ export function readProg(name: string, arch: "x86_64" | "arm64", ext = ".bpf.o")
 	return readFileSync(path);
 }
 
+/** What a skeleton needs of who opens it. */
+type SkelHost = Pick<TestEnv, "sys" | "logLevel" | "verifierLog">;
+
 /** An object of selftests/bpf/progs, opened, loaded, attached by a test. */
 export class Skel {
 	readonly lib: Libbpf;
 	readonly obj: bpf_object;
 	private readonly globals = new Map<string, Global>();
 	private links: Map<string, bpf_link> = new Map();
-	private readonly t: TestEnv;
+	private readonly t: SkelHost;
 
-	private constructor(t: TestEnv, lib: Libbpf, obj: bpf_object) {
+	private constructor(t: SkelHost, lib: Libbpf, obj: bpf_object) {
 		this.t = t;
 		this.lib = lib;
 		this.obj = obj;
@@ -81,6 +84,13 @@ export class Skel {
 		});
 		const obj = bpf_object__open_mem(lib, object ?? readProg(name, t.sys.arch), { object_name: name });
 		return t.ASSERT_OK_PTR(obj, "skel_open") && !IS_ERR(obj) ? new Skel(t, lib, obj as bpf_object) : null;
+	}
+
+	/** skel__open() for a tool: a negative errno when it does not open. */
+	static openFor(lib: Libbpf, name: string): Skel | number {
+		const obj = bpf_object__open_mem(lib, readProg(name, lib.sys.arch), { object_name: name });
+		if (typeof obj === "number") return obj;
+		return new Skel({ sys: lib.sys, logLevel: 0, verifierLog: () => {} }, lib, obj);
 	}
 
 	/** skel__open_and_load() */
