@@ -7,6 +7,7 @@ import { type PlugArgs, pluggedBtf, plugOptions } from "./plug_btf.ts";
 
 interface Args extends PlugArgs {
 	files: string[] | undefined;
+	version: boolean;
 	verbose: boolean;
 	debug: boolean;
 	quiet: boolean;
@@ -36,6 +37,7 @@ export function veristatCommand(done: (code: number) => void): CommandModule<obj
 					array: true,
 					describe: "BPF objects; CSV files with -C and -R",
 				})
+				.option("version", { alias: "V", type: "boolean", default: false, describe: "Print version" })
 				.option("verbose", { alias: "v", type: "boolean", default: false, describe: "Verbose mode" })
 				.option("debug", {
 					alias: "d",
@@ -103,6 +105,10 @@ export function veristatCommand(done: (code: number) => void): CommandModule<obj
 					describe: "Architecture of the kernel",
 				}),
 		handler: (args) => {
+			if (args.version) {
+				process.stdout.write("veristat v<kernel>\n");
+				return done(0);
+			}
 			const verbose = args.verbose || args.debug;
 			const options: VeristatOptions = {
 				files: args.files ?? [],
@@ -142,7 +148,7 @@ export function veristatCommand(done: (code: number) => void): CommandModule<obj
 			} catch (e) {
 				if (!(e instanceof VeristatError)) throw e;
 				io.err(`${e.message}\n`);
-				done(1);
+				done(e.status);
 			}
 		},
 	};

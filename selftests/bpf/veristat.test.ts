@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { object_bytes } from "../../tools/lib/bpf/testing.ts";
 import { FakeSys } from "../../tools/upstream/fake_sys.ts";
-import { glob_matches, parse_filter, Veristat, VeristatError, type VeristatOptions } from "./veristat.ts";
+import {
+	fixed2,
+	glob_matches,
+	parse_filter,
+	Veristat,
+	VeristatError,
+	type VeristatOptions,
+} from "./veristat.ts";
 
 const DEFAULTS: VeristatOptions = {
 	files: [],
@@ -107,7 +114,6 @@ describe("a comparison", () => {
 			"two      failure      success      MISMATCH                0          9  +9 (+100.00%)",
 			"three    success      N/A          N/A                    50        N/A            N/A",
 			"four     N/A          success      N/A                   N/A          4            N/A",
-			"-------  -----------  -----------  --------------  ---------  ---------  -------------",
 		]);
 	});
 
@@ -131,29 +137,74 @@ describe("objects", () => {
 });
 
 describe("what makes no sense", () => {
-	const message = (o: Partial<VeristatOptions>): string => {
+	/** What is said, without the usage, and the exit status. */
+	const refused = (o: Partial<VeristatOptions>): [string, number] => {
 		try {
 			run(o);
 		} catch (e) {
 			expect(e).toBeInstanceOf(VeristatError);
-			return (e as Error).message.replaceAll(`${dir}/`, "");
+			const { message, status } = e as VeristatError;
+			return [message.replaceAll(`${dir}/`, ""), status];
 		}
 		throw new Error("went through");
 	};
-	it("is refused in veristat's words", () => {
-		expect(message({})).toBe("Please provide path to BPF object file!");
-		expect(message({ emit: ["nonsense"] })).toBe("Unrecognized stat name 'nonsense'");
-		expect(message({ output_format: "xml" })).toBe("Unrecognized output format 'xml'");
-		expect(message({ verbose: true, quiet: true })).toMatch(/^Verbose and quiet modes/);
-		expect(message({ compare: true, replay: true })).toMatch(/^Can't specify replay/);
-		expect(message({ compare: true, files: ["a.csv"] })).toMatch(/^Comparison mode expects/);
-		expect(message({ replay: true, files: ["short.csv"] })).toBe(
-			"Not enough columns in row #1 in 'short.csv'",
-		);
-		expect(message({ replay: true, files: ["none.csv"] })).toBe("Failed to open 'none.csv': -2");
-		expect(message({ filters: ["file=3"] })).toBe("Non-integer stat is specified in 'file=3'!");
-		expect(message({ filters: ["insns=many"] })).toBe("Invalid integer value in 'insns=many'!");
+	it("is refused in veristat's words, with its exit status", () => {
+		const misused = (o: Partial<VeristatOptions>): [string, number] => {
+			const [text, status] = refused(o);
+			const [said, usage] = text.split("\n\n");
+			expect(usage).toMatch(/^Usage: veristat \[-CdqrRtvV\] .*\n.*\[--compare\]/);
+			return [said!, status];
+		};
+		expect(misused({})).toEqual(["Please provide path to BPF object file!", 22]);
+		expect(misused({ verbose: true, quiet: true })).toEqual([
+			"Verbose and quiet modes are incompatible, please specify just one or neither!",
+			1,
+		]);
+		expect(misused({ compare: true, replay: true })).toEqual([
+			"Can't specify replay and comparison mode at the same time!",
+			1,
+		]);
+		expect(misused({ compare: true, files: ["a.csv"] })).toEqual([
+			"Comparison mode expects exactly two input CSV files!",
+			22,
+		]);
+		expect(misused({ replay: true })).toEqual(["Replay mode expects exactly one input CSV file!", 22]);
+		expect(refused({ emit: ["nonsense"] })).toEqual(["Unrecognized stat name 'nonsense'", 1]);
+		expect(refused({ output_format: "xml" })).toEqual(["Unrecognized output format 'xml'", 1]);
+		const csv = (file: string): [string, number] => refused({ replay: true, files: [file] });
+		expect(csv("short.csv")).toEqual([
+			"Not enough columns in row #1 in 'short.csv'\nFailed to parse stats from 'short.csv': -22",
+			22,
+		]);
+		expect(csv("none.csv")).toEqual([
+			"Failed to open 'none.csv': -2\nFailed to parse stats from 'none.csv': -2",
+			2,
+		]);
+		const filter = (text: string): [string, number] => refused({ filters: [text] });
+		const collect = "\nFailed to collect program filter expressions: ";
+		expect(filter("file=3")).toEqual([`Non-integer stat is specified in 'file=3'!${collect}-22`, 1]);
+		expect(filter("insns=many")).toEqual([`Invalid integer value in 'insns=many'!${collect}-22`, 1]);
+		expect(filter("@none")).toEqual([`Failed to open filters in 'none': -2${collect}-2`, 1]);
 	});
+});
+
+it("percentages are rounded as printf does", () => {
+	// halves that a double holds go to the even digit; those it does not hold are none
+	expect([-90.625, 90.625, 90.875, 0.125, -0.375].map(fixed2)).toEqual([
+		"-90.62",
+		"90.62",
+		"90.88",
+		"0.12",
+		"-0.38",
+	]);
+	expect([1.005, 2.675, 33.333333, 0, -100, 0.135].map(fixed2)).toEqual([
+		"1.00",
+		"2.67",
+		"33.33",
+		"0.00",
+		"-100.00",
+		"0.14",
+	]);
 });
 
 it("globs know only the star", () => {

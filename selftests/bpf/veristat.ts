@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { Sys } from "../../include/sys.ts";
+import { E2BIG, EINVAL, ESRCH } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_CGROUP_DEVICE,
 	BPF_CGROUP_INET4_BIND,
@@ -164,8 +165,25 @@ export interface VeristatOptions {
 	test_reg_invariants: boolean;
 }
 
-/** Something of the command line or a file that veristat does not take: shown, and the end. */
-export class VeristatError extends Error {}
+/** Something of the command line or a file that veristat does not take: shown, and the end with this exit status. */
+export class VeristatError extends Error {
+	readonly status: number;
+	constructor(message: string, status = 1) {
+		super(message);
+		this.status = status;
+	}
+}
+
+/** argp_help(ARGP_HELP_USAGE) of veristat's options */
+const USAGE = `Usage: veristat [-CdqrRtvV] [-e SPEC] [-f FILTER] [-l LEVEL] [-n N] [-o FMT]
+            [-s SPEC] [--compare] [--debug] [--emit=SPEC] [--filter=FILTER]
+            [--log-fixed] [--log-size=BYTES] [--log-level=LEVEL] [--top-n=N]
+            [--output-format=FMT] [--quiet] [--test-reg-invariants] [--replay]
+            [--sort=SPEC] [--test-states] [--verbose] [--version]`;
+
+/** A wrong use of the command line. */
+const misused = (text: string, status = EINVAL): VeristatError =>
+	new VeristatError(`${text}\n\n${USAGE}`, status);
 
 /** tools/testing/selftests/bpf/veristat.c: glob_matches: only `*` is special. */
 export function glob_matches(str: string, pat: string): boolean {
@@ -203,7 +221,7 @@ function parse_stat_id_var(text: string): { id: StatId; variant: Variant; abs: b
 /** A name with its order: `^` ascending; `v`, `.`, `!` or `_` descending. */
 function parse_stat(text: string, specs: StatSpec[]): void {
 	if (specs.length >= ALL_STATS_CNT)
-		throw new VeristatError(`Can't specify more than ${ALL_STATS_CNT} stats`);
+		throw new VeristatError(`Can't specify more than ${ALL_STATS_CNT} stats`, E2BIG);
 	let name = text;
 	let asc: boolean | null = null;
 	const last = name.at(-1)!;
@@ -212,7 +230,7 @@ function parse_stat(text: string, specs: StatSpec[]): void {
 		name = name.slice(0, -1);
 	}
 	const found = parse_stat_id_var(name);
-	if (!found) throw new VeristatError(`Unrecognized stat name '${text}'`);
+	if (!found) throw new VeristatError(`Unrecognized stat name '${text}'`, ESRCH);
 	specs.push({ ...found, asc: asc ?? STAT_DEFS[found.id]!.asc_by_default });
 }
 
@@ -220,6 +238,16 @@ function parse_specs(lists: readonly string[]): StatSpec[] {
 	const specs: StatSpec[] = [];
 	for (const list of lists) for (const text of list.split(",")) if (text !== "") parse_stat(text, specs);
 	return specs;
+}
+
+/** What argp_parse() fails with ends veristat with 1. */
+function of_command_line<T>(parse: () => T): T {
+	try {
+		return parse();
+	} catch (e) {
+		if (!(e instanceof VeristatError)) throw e;
+		throw new VeristatError(e.message);
+	}
 }
 
 const OPERATORS: readonly (readonly [Op, string])[] = [
@@ -241,14 +269,14 @@ export function parse_filter(str: string): Filter {
 		const at = str.indexOf(text);
 		if (at < 0) continue;
 		const found = parse_stat_id_var(str.slice(0, at));
-		if (!found) throw new VeristatError(`Unrecognized stat name in '${str}'!`);
-		if (found.id >= FILE_NAME) throw new VeristatError(`Non-integer stat is specified in '${str}'!`);
+		if (!found) throw new VeristatError(`Unrecognized stat name in '${str}'!`, EINVAL);
+		if (found.id >= FILE_NAME) throw new VeristatError(`Non-integer stat is specified in '${str}'!`, EINVAL);
 		const word = str.slice(at + text.length);
 		let value: number;
 		if (TRUE_WORDS.has(word.toLowerCase())) value = 1;
 		else if (FALSE_WORDS.has(word.toLowerCase())) value = 0;
 		else if (/^\s*[-+]?\d+$/.test(word)) value = Number(word);
-		else throw new VeristatError(`Invalid integer value in '${str}'!`);
+		else throw new VeristatError(`Invalid integer value in '${str}'!`, EINVAL);
 		return { kind: "stat", op, id: found.id, variant: found.variant, value, abs: true };
 	}
 	const slash = str.indexOf("/");
@@ -298,16 +326,20 @@ export class Veristat {
 			throw new VeristatError(`Unrecognized output format '${o.output_format}'`);
 		this.table = o.output_format === "table";
 		if (o.verbose && o.quiet)
-			throw new VeristatError(
-				"Verbose and quiet modes are incompatible, please specify just one or neither!",
-			);
-		if (o.compare && o.replay)
-			throw new VeristatError("Can't specify replay and comparison mode at the same time!");
-		const emit = parse_specs(o.emit);
+			throw misused("Verbose and quiet modes are incompatible, please specify just one or neither!", 1);
+		if (o.compare && o.replay) throw misused("Can't specify replay and comparison mode at the same time!", 1);
+		const emit = of_command_line(() => parse_specs(o.emit));
 		this.output = emit.length > 0 ? emit : this.table ? DEFAULT_OUTPUT : DEFAULT_CSV_OUTPUT;
-		const sort = parse_specs(o.sort);
+		const sort = of_command_line(() => parse_specs(o.sort));
 		this.sort = sort.length > 0 ? sort : BY_NAME;
-		for (const f of o.filters) this.add_filter(f);
+		for (const f of o.filters) {
+			try {
+				this.add_filter(f);
+			} catch (e) {
+				if (!(e instanceof VeristatError)) throw e;
+				throw new VeristatError(`${e.message}\nFailed to collect program filter expressions: ${-e.status}`);
+			}
+		}
 		this.lib = sys
 			? new Libbpf(sys, {
 					print: (level, text) => {
@@ -324,9 +356,8 @@ export class Veristat {
 			try {
 				lines = readFileSync(text.slice(1), "utf8");
 			} catch (e) {
-				throw new VeristatError(
-					`Failed to open filters in '${text.slice(1)}': ${(e as NodeJS.ErrnoException).errno}`,
-				);
+				const { errno = -EINVAL } = e as NodeJS.ErrnoException;
+				throw new VeristatError(`Failed to open filters in '${text.slice(1)}': ${errno}`, -errno);
 			}
 			for (const line of lines.split("\n").map((l) => l.trim())) {
 				if (line !== "" && !line.startsWith("#")) this.add_filter(line);
@@ -372,7 +403,7 @@ export class Veristat {
 	}
 
 	private verify(): void {
-		if (this.o.files.length === 0) throw new VeristatError("Please provide path to BPF object file!");
+		if (this.o.files.length === 0) throw misused("Please provide path to BPF object file!");
 		for (const file of this.o.files) this.process_obj(file);
 		this.stats.sort((a, b) => this.cmp_stats(a, b));
 		this.output_prog_stats();
@@ -408,7 +439,11 @@ export class Veristat {
 		}
 		for (const prog of progs) {
 			const tobj = bpf_object__open_file(lib, file);
-			if (typeof tobj === "number") throw new VeristatError(`Failed to open '${file}': ${tobj}`);
+			if (typeof tobj === "number")
+				throw new VeristatError(
+					`Failed to open '${file}': ${tobj}\nFailed to process '${file}': ${tobj}`,
+					-tobj,
+				);
 			let lprog: bpf_program | null = null;
 			for (const tprog of bpf_object__programs(tobj)) {
 				const same = tprog.name === prog.name;
@@ -544,17 +579,26 @@ export class Veristat {
 		return allow.length === 0 || allow.some(matches);
 	}
 
-	/** tools/testing/selftests/bpf/veristat.c: parse_stats_csv */
 	private parse_csv(file: string): { specs: StatSpec[]; rows: VerifStats[] } {
+		try {
+			return this.parse_stats_csv(file);
+		} catch (e) {
+			if (!(e instanceof VeristatError)) throw e;
+			throw new VeristatError(`${e.message}\nFailed to parse stats from '${file}': ${-e.status}`, e.status);
+		}
+	}
+
+	/** tools/testing/selftests/bpf/veristat.c: parse_stats_csv */
+	private parse_stats_csv(file: string): { specs: StatSpec[]; rows: VerifStats[] } {
 		let text: string;
 		try {
 			text = readFileSync(file, "utf8");
 		} catch (e) {
-			throw new VeristatError(`Failed to open '${file}': ${(e as NodeJS.ErrnoException).errno}`);
+			const { errno = -EINVAL } = e as NodeJS.ErrnoException;
+			throw new VeristatError(`Failed to open '${file}': ${errno}`, -errno);
 		}
 		const specs: StatSpec[] = [];
 		const rows: VerifStats[] = [];
-		let row = 0;
 		for (const [n, line] of text.split("\n").entries()) {
 			const fields = line.split(",").filter((f) => f !== "");
 			if (n === 0) {
@@ -562,33 +606,34 @@ export class Veristat {
 				continue;
 			}
 			if (line === "" && n === text.split("\n").length - 1) break;
-			row++;
+			const row = rows.length + 1;
 			const s: VerifStats = { file_name: "", prog_name: "", stats: new Array(FILE_NAME).fill(0) };
 			for (const [col, f] of fields.entries()) {
 				const c = specs[col];
-				if (!c) throw new VeristatError(`Found extraneous column #${col} in row #${row} of '${file}'`);
+				if (!c)
+					throw new VeristatError(`Found extraneous column #${col} in row #${row} of '${file}'`, EINVAL);
 				if (c.id === FILE_NAME) s.file_name = f;
 				else if (c.id === PROG_NAME) s.prog_name = f;
 				else if (c.id === VERDICT) {
 					if (f !== "success" && f !== "failure")
-						throw new VeristatError(`Unrecognized verification verdict '${f}'`);
+						throw new VeristatError(`Unrecognized verification verdict '${f}'`, EINVAL);
 					s.stats[VERDICT] = f === "success" ? 1 : 0;
 				} else {
-					if (!/^-?\d+$/.test(f)) throw new VeristatError(`Failed to parse '${f}' as integer`);
+					if (!/^-?\d+$/.test(f)) throw new VeristatError(`Failed to parse '${f}' as integer`, EINVAL);
 					s.stats[c.id] = Number(f);
 				}
 			}
 			if (fields.length < specs.length)
-				throw new VeristatError(`Not enough columns in row #${row} in '${file}'`);
+				throw new VeristatError(`Not enough columns in row #${row} in '${file}'`, EINVAL);
 			if (!s.file_name || !s.prog_name)
-				throw new VeristatError(`Row #${row} in '${file}' is missing file and/or program name`);
+				throw new VeristatError(`Row #${row} in '${file}' is missing file and/or program name`, EINVAL);
 			if (this.wanted(s.file_name, s.prog_name)) rows.push(s);
 		}
 		return { specs, rows };
 	}
 
 	private replay(): void {
-		if (this.o.files.length !== 1) throw new VeristatError("Replay mode expects exactly one input CSV file!");
+		if (this.o.files.length !== 1) throw misused("Replay mode expects exactly one input CSV file!");
 		this.stats.push(...this.parse_csv(this.o.files[0]!).rows);
 		this.stats.sort((a, b) => this.cmp_stats(a, b));
 		this.output_prog_stats();
@@ -596,13 +641,13 @@ export class Veristat {
 
 	private compare(): void {
 		const [file_a, file_b] = this.o.files;
-		if (this.o.files.length !== 2)
-			throw new VeristatError("Comparison mode expects exactly two input CSV files!");
+		if (this.o.files.length !== 2) throw misused("Comparison mode expects exactly two input CSV files!");
 		const base = this.parse_csv(file_a!);
 		const comp = this.parse_csv(file_b!);
 		if (base.specs.length !== comp.specs.length) {
 			throw new VeristatError(
 				`Number of stats in '${file_a}' and '${file_b}' differs (${base.specs.length} != ${comp.specs.length})!`,
+				EINVAL,
 			);
 		}
 		for (const [i, s] of base.specs.entries()) {
@@ -610,6 +655,7 @@ export class Veristat {
 			if (s.id !== t.id) {
 				throw new VeristatError(
 					`Stats composition differs between '${file_a}' and '${file_b}' (${STAT_DEFS[s.id]!.names[0]} != ${STAT_DEFS[t.id]!.names[0]})!`,
+					EINVAL,
 				);
 			}
 		}
@@ -670,8 +716,17 @@ export class Veristat {
 			});
 			this.io.out(`${cells.join(COLUMN_SEP)}\n`);
 		}
-		if (rows.length > 0) this.io.out(underline);
 	}
+}
+
+/** printf's %.2f: halves that a double holds exactly go to the even digit, where toFixed() goes up. */
+export function fixed2(v: number): string {
+	const up = v.toFixed(2);
+	const thousandths = Math.abs(v) * 1000;
+	if (!Number.isInteger(thousandths) || thousandths % 10 !== 5 || !Number.isInteger(v * 8)) return up;
+	const low = (thousandths - 5) / 10;
+	const even = low % 2 === 0 ? low : low + 1;
+	return `${v < 0 ? "-" : ""}${(even / 100).toFixed(2)}`;
 }
 
 /** A, B and the difference of one stat, as text. */
@@ -685,7 +740,7 @@ function comparison(s: Join, id: StatId): string[] {
 	const diff = b - a;
 	const pct = a === 0 ? (b === a ? 0 : b < a ? -100 : 100) : (diff * 100) / a;
 	const sign = (n: number, text: string): string => (n < 0 || Object.is(n, -0) ? text : `+${text}`);
-	return [String(a), String(b), `${sign(diff, String(diff))} (${sign(pct, pct.toFixed(2))}%)`];
+	return [String(a), String(b), `${sign(diff, String(diff))} (${sign(pct, fixed2(pct))}%)`];
 }
 
 /** Merges two lists that are sorted by file and program. */
