@@ -6,17 +6,20 @@
  */
 import { fork, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
 import { join } from "node:path";
 import Table from "cli-table3";
 import koffi from "koffi";
 import { assembler, imm64 } from "../arch/testing.ts";
 import { call, framed } from "../arch/x86/testing.ts";
+import type { Sys } from "../include/sys.ts";
 import { BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
 import { boot } from "../kernel/boot.ts";
 import { TaskSys } from "../kernel/sys.ts";
 import { create_machine } from "../mm/machine.ts";
 import { ARCHES, parseArches } from "../tools/arches.ts";
 import { colours } from "../tools/colours.ts";
+import { HostKernel, HostSys } from "../tools/kernels/host_sys.ts";
 import {
 	bpf_object__close,
 	bpf_object__load,
@@ -187,10 +190,25 @@ interface Verified {
 	readonly rss: number;
 }
 
+/** A process of the machine's own kernel, or of a mirror. */
+function processOn(where: MirrorArch | "host"): Sys {
+	if (where === "host") return new HostSys(new HostKernel());
+	const kernel = boot({ arch: where, memory: 1 << 30, config: { bpf_jit_enable: true } });
+	return new TaskSys(kernel, kernel.new_task());
+}
+
+/** Whether programs can be loaded into the machine's own kernel, and it is of this architecture. */
+function hostVerifies(arch: MirrorArch): boolean {
+	try {
+		return new HostKernel().arch === arch;
+	} catch {
+		return false;
+	}
+}
+
 /** In a process of its own: load one program three times. */
-function verifyOne(arch: MirrorArch, path: string, prog: string): Verified {
-	const kernel = boot({ arch, memory: 1 << 30, config: { bpf_jit_enable: true } });
-	const sys = new TaskSys(kernel, kernel.new_task());
+function verifyOne(where: MirrorArch | "host", path: string, prog: string): Verified {
+	const sys = processOn(where);
 	const lib = new Libbpf(sys, { known_kernel: true, print: () => {} });
 	// The kernel's own measure is in virtual time here: the whole of BPF_PROG_LOAD counts.
 	let longest = 0;
@@ -225,6 +243,18 @@ function verifyOne(arch: MirrorArch, path: string, prog: string): Verified {
 	return { insns, ms: best, rss: process.resourceUsage().maxRSS / 1024 };
 }
 
+function verifyInChild(where: MirrorArch | "host", path: string, prog: string): Promise<Verified> {
+	return new Promise((resolve, reject) => {
+		const child = fork(join(rootDir(), "scripts/bench.ts"), ["one", where, path, prog], {
+			execArgv: ["--import", "tsx"],
+		});
+		child.on("message", (m) => resolve(m as Verified));
+		child.on("error", reject);
+		child.on("exit", (code) => code !== 0 && reject(new Error(`${path} failed`)));
+	});
+}
+
+/** The mirror beside the machine's own kernel where bpf(2) is permitted, else beside the rates of another such machine. */
 async function verifierRows(arch: MirrorArch): Promise<Row[]> {
 	const dir = join(upstreamCache(), "objs", arch === "arm64" ? "arm64" : "x86", "default");
 	if (!existsSync(join(dir, "pyperf100.bpf.o"))) {
@@ -236,34 +266,34 @@ async function verifierRows(arch: MirrorArch): Promise<Row[]> {
 	const rows: Row[] = [];
 	const slower: number[] = [];
 	let peak = 0;
+	const live = hostVerifies(arch);
 	for (const [obj, prog, slow, fast] of HEAVY) {
 		process.stderr.write(`verifier: ${obj}/${prog}\r`);
-		const v = await new Promise<Verified>((resolve, reject) => {
-			const child = fork(
-				join(rootDir(), "scripts/bench.ts"),
-				["one", arch, join(dir, `${obj}.bpf.o`), prog],
-				{ execArgv: ["--import", "tsx"] },
-			);
-			child.on("message", (m) => resolve(m as Verified));
-			child.on("error", reject);
-			child.on("exit", (code) => code !== 0 && reject(new Error(`${obj} failed`)));
-		});
+		const path = join(dir, `${obj}.bpf.o`);
+		const v = await verifyInChild(arch, path, prog);
+		// right after, while the machine is as busy
+		const real = live ? await verifyInChild("host", path, prog) : null;
 		const rate = v.insns / v.ms / 1000;
-		const worst = fast / rate;
+		const real_rate = real && real.insns / real.ms / 1000;
+		const worst = (real_rate ?? fast) / rate;
 		slower.push(worst);
 		peak = Math.max(peak, v.rss);
 		rows.push([
 			`${obj}/${prog}`,
 			`${v.insns} insns in ${v.ms.toFixed(0)} ms, ${v.rss.toFixed(0)} MiB`,
-			`${rate.toFixed(2)} M/s; a real kernel: ${slow} to ${fast} M/s`,
-			`${(slow / rate).toFixed(2)} to ${worst.toFixed(2)} x`,
+			real_rate
+				? `${rate.toFixed(2)} M/s; this machine's kernel: ${real.insns} insns in ${real.ms.toFixed(0)} ms, ${real_rate.toFixed(2)} M/s`
+				: `${rate.toFixed(2)} M/s; a real kernel: ${slow} to ${fast} M/s`,
+			real_rate ? times(worst) : `${(slow / rate).toFixed(2)} to ${worst.toFixed(2)} x`,
 		]);
 	}
 	const mid = slower.sort((a, b) => a - b);
 	rows.push([
 		"the ten",
 		`peak ${peak.toFixed(0)} MiB`,
-		"times the fastest real kernel: median, worst",
+		live
+			? `times this machine's kernel (${release()}): median, worst`
+			: "times the fastest real kernel: median, worst",
 		`${((mid[4]! + mid[5]!) / 2).toFixed(2)} x, ${mid[9]!.toFixed(2)} x`,
 	]);
 	return rows;
@@ -279,7 +309,7 @@ const sections: Record<string, (arch: MirrorArch) => Row[] | Promise<Row[]>> = {
 
 async function main(args: readonly string[]): Promise<number> {
 	if (args[0] === "one") {
-		process.send?.(verifyOne(args[1] as MirrorArch, args[2]!, args[3]!));
+		process.send?.(verifyOne(args[1] as MirrorArch | "host", args[2]!, args[3]!));
 		return 0;
 	}
 	const names: string[] = [];
