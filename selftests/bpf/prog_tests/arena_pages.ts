@@ -207,6 +207,19 @@ function faults(t: TestEnv, a: Arena): void {
 	t.ASSERT_EQ(signal(() => sys.load8(base + PAGES * PAGE)) === null ? 1 : 0, 0, "beyond the end");
 }
 
+/**
+ * Stores of constants. v6.12's JIT of arm64 keeps the address in the register that it then loads the offset into
+ * (build_insn: BPF_ST | BPF_PROBE_MEM32, tmp2): where the offset needs a register, the store is lost.
+ */
+function constants(t: TestEnv, a: Arena): void {
+	const { sys } = t;
+	const at = a.base + 128;
+	sys.store64(at - 40, 1n);
+	a.peek(at, "poke_imm");
+	t.ASSERT_EQ(sys.load64(at + 8), 78, "offset in the instruction");
+	t.ASSERT_EQ(sys.load64(at - 40), sys.arch === "arm64" ? 1 : 77, "offset in a register");
+}
+
 function allocation(t: TestEnv, a: Arena): void {
 	const { sys } = t;
 	const { base } = a;
@@ -413,6 +426,7 @@ export const arenaPages: ProgTest = {
 			["elements", elements],
 			["mapping", mapping],
 			["faults", faults],
+			["constants", constants],
 			["allocation", allocation],
 			["freeing", freeing],
 			["processes", processes],

@@ -67,6 +67,17 @@ int poke(void *ctx)
 	return 0;
 }
 
+/* A constant, by an offset that an instruction of arm64 does not hold. */
+SEC("syscall")
+int poke_imm(void *ctx)
+{
+	uses_arena(arena);
+	asm volatile("r1 = %[p]; r1 = addr_space_cast(r1, 0, 1); *(u64 *)(r1 - 40) = 77;"
+		     "*(u64 *)(r1 + 8) = 78;" ::[p] "r"(addr)
+		     : "r1", "memory");
+	return 0;
+}
+
 /* To the kernel's address space and back. */
 SEC("syscall")
 int cast(void *ctx)
