@@ -195,4 +195,10 @@ export const kernelFiles: readonly KernelFile[] = [
 		"arch/arm64/net/trampoline.ts",
 	),
 	whole("arch/arm64/lib/insn.c", "arch/arm64/lib/insn.ts"),
+	partly("lib/maple_tree.c", "what the arena does not ask for: entries have no values", "lib/maple_tree.ts"),
+	partly(
+		"fs/proc/task_mmu.c",
+		"maps and smaps of other processes; sharing, swap and huge pages in smaps",
+		"fs/proc/task_mmu.ts",
+	),
 ];

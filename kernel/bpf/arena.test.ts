@@ -159,6 +159,45 @@ describe.each(["unicorn", "none"] as const)("arena, cpu: %s", (cpu) => {
 		p.end();
 	});
 
+	it("has 4 GiB of the kernel's addresses between guards of 32 KiB, to itself", () => {
+		const { kernel } = booted();
+		const p = new Process(kernel);
+		const GUARD = 32768;
+		const [a, b] = [0, 0].map(() => {
+			const fd = p.create(1 << 20);
+			const base = p.map(fd, 1 << 20);
+			const arena = p.arena(fd);
+			// the first page and the last one are there
+			p.sys.store64(base, 1n);
+			p.sys.store64(base + SZ_4G - 8, 2n);
+			return arena;
+		}) as [bpf_arena, bpf_arena];
+		for (const { kern_base, kern_vm } of [a, b]) {
+			expect(kern_base).toBe(kern_vm + GUARD);
+			expect(kernel.kmem.r64(kern_base)).toBe(1n);
+			expect(kernel.kmem.r64(kern_base + SZ_4G - 8)).toBe(2n);
+			expect(kernel.kmem.virt_to_pfn(kern_base - PAGE)).toBe(-1);
+			expect(kernel.kmem.virt_to_pfn(kern_base + SZ_4G)).toBe(-1);
+		}
+		expect(Math.abs(a.kern_vm - b.kern_vm)).toBeGreaterThanOrEqual(SZ_4G + 2 * GUARD);
+		p.end();
+	});
+
+	it("is not made when the kernel's addresses are out", () => {
+		const { kernel, used } = booted();
+		const before = used();
+		const p = new Process(kernel);
+		const get_vm_area = kernel.kmem.get_vm_area.bind(kernel.kmem);
+		let left = 2;
+		kernel.kmem.get_vm_area = (size) => (left-- > 0 ? get_vm_area(size) : 0);
+		expect(p.create(1)).toBeGreaterThan(0);
+		expect(p.create(1)).toBeGreaterThan(0);
+		expect(p.create(1)).toBe(-ENOMEM);
+		kernel.kmem.get_vm_area = get_vm_area;
+		p.end();
+		expect(used()).toEqual(before);
+	});
+
 	it("takes one of two first mappings that race", () => {
 		const { kernel } = booted();
 		const p = new Process(kernel);

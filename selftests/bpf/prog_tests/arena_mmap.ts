@@ -227,6 +227,15 @@ function area(r: Raw): void {
 	is("rw-s", 1, "rd wr sh mr mw ms dc de", "one of them");
 	sys.munmap(base, SIZE);
 	sys.close(fd);
+	// who asks for it at first gets it, and not a second time
+	const exec = r.create();
+	const at = r.map(exec, 0, SIZE, MAP_SHARED, RW | PROT_EXEC);
+	t.ASSERT_GT(at, 0, "executable from the start");
+	t.ASSERT_STREQ(r.area(at)?.rights ?? "no area", "rwxs", "executable");
+	t.ASSERT_OK(sys.mprotect(at, SIZE, RW), "not executable any more");
+	t.ASSERT_EQ(sys.mprotect(at, SIZE, RW | PROT_EXEC), -EACCES, "executable again");
+	sys.munmap(at, SIZE);
+	sys.close(exec);
 }
 
 /** Who may write decides when the map is mapped. */

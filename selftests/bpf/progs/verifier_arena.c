@@ -184,6 +184,44 @@ int free_must_sleep(void *ctx)
 	return 0;
 }
 
+void bpf_rcu_read_lock(void) __ksym;
+void bpf_rcu_read_unlock(void) __ksym;
+void bpf_preempt_disable(void) __ksym;
+void bpf_preempt_enable(void) __ksym;
+
+SEC("syscall") __failure __msg("kernel func bpf_arena_alloc_pages is sleepable within rcu_read_lock region")
+int alloc_under_rcu(void *ctx)
+{
+	bpf_rcu_read_lock();
+	bpf_arena_alloc_pages(&arena, NULL, 1, NUMA_NO_NODE, 0);
+	bpf_rcu_read_unlock();
+	return 0;
+}
+
+SEC("syscall")
+__failure __msg("kernel func bpf_arena_free_pages is sleepable within non-preemptible region")
+int free_without_preemption(void *ctx)
+{
+	bpf_preempt_disable();
+	bpf_arena_free_pages(&arena, (void __arena *)ARENA_PAGE, 1);
+	bpf_preempt_enable();
+	return 0;
+}
+
+/* What is there can be used where nothing may sleep. */
+SEC("syscall") __success __retval(5)
+int access_without_preemption(void *ctx)
+{
+	int __arena *p = alloc(1);
+	int v;
+
+	bpf_preempt_disable();
+	*(volatile int __arena *)p = 5;
+	v = *(volatile int __arena *)p;
+	bpf_preempt_enable();
+	return v;
+}
+
 /* --- pointers --- */
 __noinline __weak int by_arena(int __arena *p __arg_arena)
 {
