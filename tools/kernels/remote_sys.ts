@@ -35,6 +35,7 @@ const VMLINUX_BTF = "/sys/kernel/btf/vmlinux";
 /** A call that takes longer than this (and is not one that sleeps) means that the machine hangs. */
 const ANSWER_MS = 180_000;
 const SIGBUS = 7;
+const SIGKILL = 9;
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -209,6 +210,8 @@ class Process {
 	/** Memory that cannot fault: start and end. */
 	private readonly safe = new Map<number, number>();
 	pending = new Request();
+	/** It was ended from here. */
+	ended = false;
 
 	constructor(kernel: RemoteKernel) {
 		this.kernel = kernel;
@@ -287,9 +290,11 @@ export class RemoteSys implements Sys {
 		this.send(req);
 		this.channel.busy = true;
 		try {
-			await this.process.kernel.answered(() => this.channel.readable);
+			await this.process.kernel.answered(() => this.process.ended || this.channel.readable);
+			if (this.process.ended) throw new ProcessEnded(SIGKILL);
 		} finally {
-			this.channel.busy = false;
+			// the port may have another user by now
+			if (!this.process.ended) this.channel.busy = false;
 		}
 		return this.results();
 	}
@@ -386,6 +391,11 @@ export class RemoteSys implements Sys {
 		// these and what this side does not know of may take memory away
 		if ([mmap, munmap, mprotect, mremap, madvise].includes(nr)) this.process.forgetAll();
 		return this.enter(nr, ...args);
+	}
+	/** Any system call that may sleep; one that its process's end cuts short is ProcessEnded. */
+	async syscallSleeping(nr: number, ...args: number[]): Promise<number> {
+		this.process.forgetAll();
+		return (await this.sleep(new Request().syscall(nr, args)))[0]!.ret;
 	}
 	async nanosleep(ns: number): Promise<number> {
 		const ts = Buffer.alloc(16);
@@ -656,7 +666,11 @@ export class RemoteKernel {
 
 	/** End a process; resolves when the kernel has taken everything back that it takes back with a process. */
 	async endProcess(sys: RemoteSys): Promise<void> {
+		sys.process.ended = true;
 		this.ask(OP_END, sys.port);
-		for (const port of [...sys.process.ports]) this.givePort(sys.process, port);
+		for (const port of [...sys.process.ports]) {
+			this.channel(port).busy = false;
+			this.givePort(sys.process, port);
+		}
 	}
 }

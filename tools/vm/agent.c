@@ -51,7 +51,7 @@ extern s64 spawn(u64 flags, void *stack, u64 arg);
 #if defined(__x86_64__)
 enum {
 	NR_read = 0, NR_write = 1, NR_close = 3, NR_mmap = 9, NR_sigaction = 13, NR_sigprocmask = 14, NR_nanosleep = 35,
-	NR_clone = 56, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_setsid = 112, NR_mount = 165, NR_reboot = 169,
+	NR_getpid = 39, NR_clone = 56, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_setsid = 112, NR_mount = 165, NR_reboot = 169,
 	NR_openat = 257, NR_mkdirat = 258, NR_ppoll = 271, NR_signalfd4 = 289, NR_dup3 = 292, NR_finit_module = 313,
 };
 #define SA_RESTORER 0x04000000
@@ -89,7 +89,7 @@ __asm__(".text\n"
 enum {
 	NR_dup3 = 24, NR_fcntl = 25, NR_mkdirat = 34, NR_mount = 40, NR_openat = 56, NR_close = 57, NR_read = 63, NR_write = 64,
 	NR_ppoll = 73, NR_signalfd4 = 74, NR_exit = 93, NR_nanosleep = 101, NR_kill = 129, NR_sigaction = 134,
-	NR_sigprocmask = 135, NR_reboot = 142, NR_setsid = 157, NR_clone = 220, NR_mmap = 222, NR_wait4 = 260,
+	NR_sigprocmask = 135, NR_reboot = 142, NR_setsid = 157, NR_getpid = 172, NR_clone = 220, NR_mmap = 222, NR_wait4 = 260,
 	NR_finit_module = 273,
 };
 #define SA_RESTORER 0
@@ -126,47 +126,42 @@ __asm__(".text\n"
 
 enum { EINTR = 4, ENOENT = 2, ESRCH = 3, EINVAL = 22, ENOSYS = 38 };
 enum { AT_FDCWD = -100, O_RDWR = 2, O_NONBLOCK = 04000, F_SETFL = 4, SIGKILL = 9, SIGBUS = 7, SIGSEGV = 11, SIGCHLD = 17 };
+enum { MAP_SHARED = 1, MAP_PRIVATE = 2 };
+
+void thread_main(u64 port);
 
 /* The process that reads a port, 0 for none; shared by all of them. */
 static int *owner;
 
 void *memcpy(void *to, const void *from, u64 n)
 {
-	char *t = to;
-	for (const char *f = from; n; n--) *t++ = *f++;
+	for (u64 i = 0; i < n; i++) ((char *)to)[i] = ((const char *)from)[i];
 	return to;
 }
 
 void *memset(void *to, int c, u64 n)
 {
-	for (char *t = to; n; n--) *t++ = c;
+	for (u64 i = 0; i < n; i++) ((char *)to)[i] = c;
 	return to;
 }
 
-static void *map(u64 len, int shared)
+static void *map(u64 len, int flags)
 {
-	return (void *)SYS(mmap, 0, len, 3, 0x20 | (shared ? 1 : 2), -1, 0);
+	return (void *)SYS(mmap, 0, len, 3, 0x20 | flags, -1, 0);
 }
 
-static void pause_ms(u64 ms)
+static void pause_10ms(void)
 {
-	u64 ts[2] = { 0, ms * 1000000 };
+	u64 ts[2] = { 0, 10000000 };
 	SYS(nanosleep, ts, 0, 0, 0, 0, 0);
 }
 
-static void say(const char *what)
-{
-	u64 n = 0;
-	while (what[n]) n++;
-	SYS(write, 1, "agent: ", 7, 0, 0, 0);
-	SYS(write, 1, what, n, 0, 0, 0);
-	SYS(write, 1, "\n", 1, 0, 0, 0);
-}
+#define say(what) SYS(write, 1, what, sizeof(what) - 1, 0, 0, 0)
 
 static void power_off(void)
 {
 	SYS(reboot, 0xfee1dead, 672274793, 0x4321fedc, 0, 0, 0);
-	for (;;) pause_ms(1000);
+	for (;;) pause_10ms();
 }
 
 /* All of n bytes in or out; 0 when the other side is gone. */
@@ -191,24 +186,13 @@ static void on_fault(int sig, char *info, char *uc)
 		*(u64 *)(uc + UC_RET1) = *(u64 *)(info + 16);
 		return;
 	}
-	/* not a load or store of the client: end as any process would */
-	struct kernel_sigaction dfl = { 0 };
-	SYS(sigaction, sig, &dfl, 0, 8, 0, 0);
+	SYS(sigaction, sig, &(struct kernel_sigaction){ 0 }, 0, 8, 0, 0); /* end as any process would */
 }
-
-static void catch_faults(void)
-{
-	struct kernel_sigaction sa = { on_fault, 4 /* SA_SIGINFO */ | SA_RESTORER, sigreturn, 0 };
-	SYS(sigaction, SIGSEGV, &sa, 0, 8, 0, 0);
-	SYS(sigaction, SIGBUS, &sa, 0, 8, 0, 0);
-}
-
-void thread_main(u64 port);
 
 static s64 new_thread(u64 creator, u64 port)
 {
 	if (port < 2 || port > NR_PORTS || owner[port]) return -EINVAL;
-	char *stack = map(STACK_SIZE, 0);
+	char *stack = map(STACK_SIZE, MAP_PRIVATE);
 	if ((s64)stack < 0) return (s64)stack;
 	owner[port] = owner[creator];
 	/* CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM */
@@ -292,6 +276,8 @@ static int answer(u64 port, char *in, char *out)
 		if (op->op == OP_SYSCALL) {
 			p += 48;
 			r->ret = sys(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+			/* a child that the client made has no port: it ends here */
+			if (!r->ret && SYS(getpid, 0, 0, 0, 0, 0, 0) != owner[port]) SYS(exit, 0, 0, 0, 0, 0, 0);
 		} else if (op->op == OP_LOAD && (char *)(r + 1) + padded <= out + BUF_SIZE / 2) {
 			f = copy(r + 1, (void *)a[0], op->n);
 			if (!f.signal) r->n = op->n;
@@ -325,7 +311,7 @@ static int answer(u64 port, char *in, char *out)
 
 void thread_main(u64 port)
 {
-	char *buf = map(BUF_SIZE, 0);
+	char *buf = map(BUF_SIZE, MAP_PRIVATE);
 	while ((s64)buf > 0 && answer(port, buf, buf + BUF_SIZE / 2)) {}
 	SYS(exit, 0, 0, 0, 0, 0, 0);
 	__builtin_unreachable();
@@ -353,7 +339,7 @@ static void modules(void)
 		name[10] = '0' + i % 10;
 		s64 fd = SYS(openat, AT_FDCWD, name, 0, 0, 0, 0);
 		if (fd < 0) return;
-		if (SYS(finit_module, fd, "", 0, 0, 0, 0) < 0) say("a module did not load");
+		if (SYS(finit_module, fd, "", 0, 0, 0, 0) < 0) say("agent: a module did not load\n");
 		SYS(close, fd, 0, 0, 0, 0, 0);
 	}
 }
@@ -367,10 +353,10 @@ static void open_ports(void)
 		s64 fd = -ENOENT;
 		for (int i = 0; i < 1500 && fd < 0; i++) {
 			fd = SYS(openat, AT_FDCWD, name, O_RDWR, 0, 0, 0);
-			if (fd < 0) pause_ms(10);
+			if (fd < 0) pause_10ms();
 		}
 		if (fd < 0) {
-			say("no virtio port: is virtio_console in this kernel, or among its modules?");
+			say("agent: no virtio port: is virtio_console in this kernel, or among its modules?\n");
 			power_off();
 		}
 		SYS(dup3, fd, FIRST_FD + port, 02000000, 0, 0, 0);
@@ -387,8 +373,11 @@ void init_main(void)
 	if (console > 2) SYS(close, console, 0, 0, 0, 0, 0);
 	modules();
 	open_ports();
-	owner = map(4096, 1);
-	catch_faults();
+	owner = map(4096, MAP_SHARED);
+	owner[1] = 1;
+	struct kernel_sigaction sa = { on_fault, 4 /* SA_SIGINFO */ | SA_RESTORER, sigreturn, 0 };
+	SYS(sigaction, SIGSEGV, &sa, 0, 8, 0, 0);
+	SYS(sigaction, SIGBUS, &sa, 0, 8, 0, 0);
 	u64 chld = 1ul << (SIGCHLD - 1);
 	SYS(sigprocmask, 0, &chld, 0, 8, 0, 0);
 	s64 sigfd = SYS(signalfd4, -1, &chld, 8, 02000000 | O_NONBLOCK, 0, 0);
@@ -397,7 +386,7 @@ void init_main(void)
 
 	struct { struct header h; u64 version, ports; } hello = { { 16, SEQ_HELLO }, VERSION, NR_PORTS };
 	transfer(NR_write, FIRST_FD + 1, &hello, sizeof(hello));
-	char *buf = map(BUF_SIZE, 0), info[128];
+	char *buf = map(BUF_SIZE, MAP_PRIVATE), info[128];
 	for (;;) {
 		struct { int fd; short events, revents; } fds[2] = { { FIRST_FD, 1, 0 }, { FIRST_FD + 1, 1, 0 } };
 		SYS(ppoll, fds, 2, 0, 0, 8, 0);
