@@ -93,6 +93,24 @@ describe("virtual time", () => {
 	});
 });
 
+describe("reads of the kernel that may fault", () => {
+	it("are refused where the architecture does not even try", () => {
+		for (const arch of ["x86_64", "arm64"] as const) {
+			const { kernel } = booted({ arch, cpu: "unicorn" });
+			const at = kernel.kmem.kzalloc(8);
+			kernel.kmem.w32(at, 5);
+			expect(kernel.copy_from_kernel_nofault(at, 4)).toEqual(Uint8Array.of(5, 0, 0, 0));
+			kernel.kmem.kfree(at);
+			const user = arch === "arm64" ? -E.EFAULT : -E.ERANGE;
+			expect(kernel.copy_from_kernel_nofault(0x1000, 4)).toBe(user);
+			expect(kernel.copy_from_kernel_nofault(-10 * 0x100000 + 8, 4)).toBe(
+				arch === "arm64" ? -E.EFAULT : -E.ERANGE,
+			);
+			expect(kernel.copy_from_kernel_nofault(-0x1000, 4)).toBe(-E.EFAULT);
+		}
+	});
+});
+
 describe("spin locks", () => {
 	it("say that they would be waited for without end", () => {
 		const { kernel } = booted();

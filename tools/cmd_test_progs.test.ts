@@ -35,6 +35,8 @@ test("an object that upstream drives by hand is driven so", async () => {
 	const { out, code } = await testProgs("--object", htab);
 	expect(out).toMatch(/^#1\/1 {5}arena_htab_asm\/arena_htab_asm:OK$/m);
 	expect(code).toBe(0);
+	const write = join(import.meta.dirname, "../.cache/progs/x86/test_ringbuf_write.bpf.o");
+	expect((await testProgs("--object", write)).out).toMatch(/^#1\/1 {5}ringbuf\/ringbuf_write:OK$/m);
 });
 
 test("an object or BTF that cannot be read is named", async () => {

@@ -21,7 +21,7 @@ import { check_and_init_map_value, round_up } from "../../kernel/bpf/map.ts";
 import { bpf_prog_run } from "../../kernel/bpf/prog.ts";
 import { USER_BPFPTR, u64_to_user_ptr } from "../../kernel/bpfptr.ts";
 import { impl, type KernelImpl } from "../../kernel/kernel_impl.ts";
-import { u64_to_addr } from "../../lib/addr.ts";
+import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import {
 	build_skb,
 	ETH_HLEN,
@@ -81,6 +81,9 @@ export function test_run_of(prog_type: number): test_run_fn | undefined {
 			return undefined;
 	}
 }
+
+/** include/net/dropreason-core.h */
+const SKB_DROP_REASON_NOT_SPECIFIED = 2n;
 
 /** memdup_user(): a copy in kernel memory, or a negative errno between -4095 and -1. */
 function memdup_user(k: KernelImpl, addr: number, size: number): number {
@@ -496,6 +499,13 @@ function bpf_prog_test_run_skb(prog: bpf_prog, attr: bpf_attr, uattr: number): n
 	const skb = build_skb(k, buf.data, buf.total);
 	const free = (ret: number): number => {
 		if (skb) {
+			// kfree_skb(): by no reason of its own
+			k.tracepoints.fire("kfree_skb", [
+				addr_to_u64(skb.addr),
+				k.symbols.addr("bpf_prog_test_run_skb") ?? 0n,
+				SKB_DROP_REASON_NOT_SPECIFIED,
+				0n,
+			]);
 			kmem.kfree(skb.head);
 			kmem.kfree(skb.addr);
 		}

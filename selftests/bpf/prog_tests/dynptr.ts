@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Dynptrs of map values, ring buffers and packets (prog_tests/dynptr.c). */
 import {
+	bpf_link__destroy,
 	bpf_map__fd,
 	bpf_prog_test_run_opts,
+	bpf_program__attach,
 	ring__avail_data_size,
 	ring_buffer__consume,
 	ring_buffer__free,
@@ -68,6 +70,16 @@ export const dynptr: ProgTest = {
 		if (t.startSubtest("adjust")) run(t, skel, "adjust");
 		if (t.startSubtest("skb")) t.ASSERT_BYTES(run(t, skel, "skb", 0, pkt).subarray(0, 64), want, "packet");
 		if (t.startSubtest("skb_rdonly")) run(t, skel, "skb_rdonly", 1, pkt);
+		if (t.startSubtest("skb_no_buffer")) run(t, skel, "skb_no_buffer", 1, pkt);
+		if (t.startSubtest("skb_freed")) {
+			const link = bpf_program__attach(skel.prog("skb_freed"));
+			if (t.ASSERT_OK_PTR(link, "attach") && typeof link !== "number") {
+				run(t, skel, "skb", 0, pkt);
+				bpf_link__destroy(link);
+				run(t, skel, "skb", 0, pkt);
+				t.ASSERT_EQ(skel.get("freed"), 1, "packets freed while attached");
+			}
+		}
 		if (t.startSubtest("xdp"))
 			t.ASSERT_BYTES(run(t, skel, "xdp_packet", 2, pkt).subarray(0, 64), want, "packet");
 		t.endSubtest();

@@ -19,6 +19,7 @@ import {
 } from "../../../tools/lib/bpf/libbpf.ts";
 import { nrGetpgid, read32, read64, Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
+import { ringbufMapKey, ringbufN, ringbufWrite } from "../upstream_objects/ringbuf.ts";
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -135,6 +136,22 @@ async function background(t: TestEnv, skel: Skel, rb: ring_buffer): Promise<void
 	});
 	t.ASSERT_EQ(await ring_buffer__poll(rb, 10000), 1, "bg_poll");
 	await trigger;
+	// Silent samples wake no one, and who is behind is not woken by others either; a forced one is told of at once.
+	t.ASSERT_EQ(await ring_buffer__poll(rb, 0), 0, "drained");
+	let back = false;
+	const seen: boolean[] = [];
+	const producer = t.sys.thread(async (sys) => {
+		for (const flags of [BPF_RB_NO_WAKEUP, 0, BPF_RB_FORCE_WAKEUP]) {
+			await sys.yieldCpu();
+			seen.push(back);
+			skel.set("flags", flags);
+			sys.getpgid(0);
+		}
+	});
+	t.ASSERT_EQ(await ring_buffer__poll(rb, 10000), 3, "bg_poll_forced");
+	back = true;
+	await producer;
+	t.ASSERT_STREQ(seen.join(), "false,false,false", "blocked until then");
 }
 
 /** The ring fills up: what does not fit is dropped, and counted. */
@@ -153,6 +170,10 @@ function overflow(t: TestEnv, skel: Skel, rb: ring_buffer): void {
 export const ringbuf: ProgTest = {
 	name: "ringbuf",
 	async run(t) {
+		if (t.startSubtest("ringbuf_n")) ringbufN(t);
+		if (t.startSubtest("ringbuf_map_key")) await ringbufMapKey(t);
+		if (t.startSubtest("ringbuf_write")) ringbufWrite(t);
+		t.endSubtest();
 		const skel = Skel.open(t, "test_ringbuf");
 		if (!skel) return;
 		bpf_map__set_max_entries(skel.map("ringbuf"), t.sys.pageSize);

@@ -27,6 +27,7 @@ struct {
 /* the line of the first check that failed */
 int err = 0;
 __u32 size = 0;
+int freed = 0;
 
 #define CHECK(cond)                                                                                 \
 	({                                                                                          \
@@ -79,6 +80,7 @@ int data(void *ctx)
 	slice[7] = 42;
 	CHECK(bpf_dynptr_read(&c, 1, &ptr, 107, 0) == 0);
 	CHECK(c == 42);
+	CHECK(bpf_probe_read_kernel(&c, 1, slice + 7) == 0 && c == 42);
 	CHECK(bpf_dynptr_data(&ptr, 150, 50) != NULL);
 	CHECK(bpf_dynptr_data(&ptr, 151, 50) == NULL);
 	CHECK(bpf_dynptr_from_mem(value, 200, 1, &ptr) == -EINVAL);
@@ -155,6 +157,9 @@ int adjust(void *ctx)
 	CHECK(bpf_dynptr_adjust(&ptr, 55, 55) == 0);
 	CHECK(bpf_dynptr_size(&ptr) == 0);
 	CHECK(bpf_dynptr_read(&c, 1, &ptr, 0, 0) == -E2BIG);
+	CHECK(bpf_dynptr_write(&ptr, 0, &c, 1, 0) == -E2BIG);
+	CHECK(bpf_dynptr_read(&c, 0, &ptr, 0, 0) == 0);
+	CHECK(bpf_dynptr_write(&ptr, 0, &c, 0, 0) == 0);
 	/* the record is still the whole one */
 	bpf_ringbuf_submit_dynptr(&ptr, 0);
 	return 0;
@@ -228,6 +233,38 @@ int skb_rdonly(struct __sk_buff *ctx)
 	CHECK(slice != NULL);
 	CHECK(bpf_dynptr_slice(&ptr, ctx->len - 1, buf, 2) == NULL);
 	return 1;
+}
+
+/* without a buffer a slice is a pointer into the packet, or none */
+SEC("cgroup_skb/egress")
+int skb_no_buffer(struct __sk_buff *ctx)
+{
+	struct bpf_dynptr ptr;
+	char *slice;
+
+	CHECK(bpf_dynptr_from_skb(ctx, 0, &ptr) == 0);
+	slice = bpf_dynptr_slice(&ptr, 0, NULL, 10);
+	if (CHECK(slice))
+		CHECK(bpf_strncmp(slice, 10, "foo") != 0);
+	CHECK(bpf_dynptr_slice(&ptr, ctx->len, NULL, 1) == NULL);
+	return 1;
+}
+
+struct sk_buff;
+
+/* the packet of another program's run, as it is freed */
+SEC("tp_btf/kfree_skb")
+int skb_freed(__u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct bpf_dynptr ptr;
+	char byte = 0;
+
+	freed++;
+	CHECK(bpf_dynptr_from_skb((void *)skb, 0, &ptr) == 0);
+	CHECK(bpf_dynptr_is_rdonly(&ptr));
+	CHECK(bpf_dynptr_write(&ptr, 0, &byte, 1, 0) == -EINVAL);
+	return 0;
 }
 
 SEC("xdp")
