@@ -51,8 +51,6 @@ export interface ArchAbi {
 	readonly user: UserAbi;
 
 	// ---- tracing
-	/** Where the entry of a function is patched to call a trampoline: that place itself, or a stub that it calls. */
-	readonly direct_calls: "poke" | "stub";
 	/** Bytes at a function's entry that a kprobe on it stands behind. */
 	kprobe_offset(config: AbiConfig): number;
 	/** Bytes of the breakpoint that have been passed when its handler looks. */

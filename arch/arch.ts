@@ -256,6 +256,11 @@ export interface Arch {
 	readonly kernel_table: PageTable;
 	readonly text: KernelText;
 	readonly cpus: readonly Cpu[];
+	/**
+	 * The entry of the function at `func` calls `to` (null: nothing), through a stub of its own: where a trampoline may
+	 * be out of reach of a branch. Absent: the entry itself is patched (Jit.patch).
+	 */
+	direct_call?(func: number, to: bigint | null): void;
 	/** A CPU to be taken step by step. */
 	stepped(cpu: number): SteppedCpu;
 	/** __per_cpu_offset[cpu] */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Assembly in tests and benches, by keystone: an assembler that others wrote. The kernel's own stubs
- * (arch/text.ts) and the JITs use the encoders of arch/x86/lib and arch/arm64/lib, which this one checks.
+ * Assembly in tests and benches, by keystone: an assembler that others wrote. The kernel's own stubs are made by it
+ * too (stubs.ts); the JITs use the encoders of arch/x86/lib and arch/arm64/lib, which this one checks.
  */
 import { Const, Keystone, loadKeystone } from "keystone-wasm";
 

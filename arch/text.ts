@@ -5,8 +5,7 @@
  * Its address is the function's address; the run loop (cpu.ts) takes the stop as the call. Real
  * code (thunks, trampolines) stands further up.
  *
- * These few bytes are written as such, and the JITs have encoders of their own: loading keystone, which assembles
- * the snippets of tests and benches (testing.ts), takes 80 ms, four times what making the machine takes.
+ * Keystone assembles these few instructions at set-up (stubs.ts); the JITs have encoders of their own.
  */
 import { PAGE_SIZE, type Ram } from "../virt/ram.ts";
 import {

@@ -3,6 +3,7 @@
  * Set-up: finds or gets all that the npm packages do not bring, and says in one line each what it did.
  * Where everything is there already it says nothing and takes a few milliseconds.
  */
+import { build_stubs } from "../arch/stubs.ts";
 import { build_scalar } from "../kernel/bpf/scalar_module.ts";
 import { search_unicorn, UnicornMissing } from "../virt/library.ts";
 import { buildProgs } from "./build_progs.ts";
@@ -15,6 +16,7 @@ export async function setup(): Promise<boolean> {
 		if (!search_unicorn().library) ensure_unicorn();
 		const clang = findClang() ?? ensureClang();
 		build_scalar();
+		build_stubs();
 		await buildProgs(clang);
 		return true;
 	} catch (e) {

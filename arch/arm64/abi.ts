@@ -24,7 +24,6 @@ export const ARM64_ABI: ArchAbi = {
 	bpf_regs: [7, 0, 1, 2, 3, 4, 19, 20, 21, 22, 25],
 	task_size: ARM64_LAYOUT.task_size,
 	user: { args: [0, 1, 2, 3, 4, 5], syscall: [0, 1, 2, 3, 4, 5], result: 0, sp: 31, link: 30 },
-	direct_calls: "stub",
 	kprobe_offset: () => 0,
 	kprobe_passed: 0,
 	sizeof_pt_regs: 336,

@@ -6,26 +6,17 @@ import type { ExceptionEntry, TablePages, UserRegs } from "../arch.ts";
 import { type ArchOptions, BaseArch } from "../base_arch.ts";
 import type { BaseCpu } from "../cpu.ts";
 import { FourLevelTable } from "../paging.ts";
-import type { TextLayout } from "../text.ts";
+import { stubs_of } from "../stubs.ts";
 import { Arm64Cpu, Arm64UserRegs } from "./cpu.ts";
 import { BpfExtableEntry } from "./extable.ts";
 import { ARM64_LAYOUT, DATA_END, DATA_START, KIMAGE_VADDR } from "./layout.ts";
+import { bl } from "./lib/insn.ts";
 import { ARM64_PTE } from "./paging.ts";
 
-/** wfi */
-const WFI = [0x7f, 0x20, 0x03, 0xd5];
-/** brk #0x100, which the kernel fills images with (AARCH64_BREAK_FAULT) */
-const BRK = [0x00, 0x20, 0x20, 0xd4];
-const NOP = [0x1f, 0x20, 0x03, 0xd5];
-const TEXT: TextLayout = {
-	start: KIMAGE_VADDR,
-	data: DATA_START,
-	data_end: DATA_END,
-	stop: WFI,
-	// -fpatchable-function-entry=2, the first of which ftrace made `mov x9, lr`
-	hook: [0xe9, 0x03, 0x1e, 0xaa, ...NOP],
-	fill: BRK,
-};
+/** Words as bytes, little-endian. */
+function words(...list: bigint[]): number[] {
+	return list.flatMap((w) => [0n, 8n, 16n, 24n].map((s) => Number((w >> s) & 0xffn)));
+}
 
 export class Arm64Arch extends BaseArch {
 	readonly name = "arm64" as const;
@@ -33,11 +24,12 @@ export class Arm64Arch extends BaseArch {
 	private readonly no_user: FourLevelTable;
 
 	constructor(ram: Ram, pages: TablePages, opts: ArchOptions) {
-		super(ram, pages, opts, ARM64_LAYOUT, ARM64_PTE, TEXT);
+		const stubs = stubs_of("arm64");
+		const { stop, hook, trap: fill } = stubs;
+		const text = { start: KIMAGE_VADDR, data: DATA_START, data_end: DATA_END, stop, hook, fill };
+		super(ram, pages, opts, ARM64_LAYOUT, ARM64_PTE, text);
 		this.no_user = new FourLevelTable(ram, pages, ARM64_PTE, false, null);
-		// where the PLTs of programs lead: mov x10, x30; mov x30, x9; ret x10
-		const dummy_tramp = new Uint32Array([0xaa1e03ea, 0xaa0903fe, 0xd65f0140]);
-		this.text.define_code("dummy_tramp", new Uint8Array(dummy_tramp.buffer));
+		this.text.define_code("dummy_tramp", Uint8Array.from(stubs.dummy_tramp));
 	}
 
 	protected make_cpu(id: number): Arm64Cpu {
@@ -53,6 +45,19 @@ export class Arm64Arch extends BaseArch {
 
 	protected load_current(cpu: BaseCpu<Arm64Vcpu>, task: number): void {
 		cpu.vcpu.set_sp_el0(task);
+	}
+
+	/** What ftrace_caller does with the address of a direct call: a stub holds the address, the second NOP calls it. */
+	direct_call(func: number, to: bigint | null): void {
+		const { direct_call, nop } = stubs_of("arm64");
+		const name = `ftrace_direct.${this.text.lookup(BigInt.asUintN(64, BigInt(func)))?.name}`;
+		const room = Uint8Array.from([...direct_call, 0, 0, 0, 0, 0, 0, 0, 0]);
+		const had = this.text.addr(name);
+		const at = had === undefined ? this.text.define_code(name, room) : Number(BigInt.asIntN(64, had));
+		if (to !== null)
+			this.text.patch(at + direct_call.length, Uint8Array.from(words(to & 0xffffffffn, to >> 32n)));
+		const site = func + 4;
+		this.text.patch(site, Uint8Array.from(to === null ? nop : words(BigInt(bl((at - site) / 4) >>> 0))));
 	}
 
 	override get current_in_register(): boolean {

@@ -24,7 +24,6 @@ export const X86_ABI: ArchAbi = {
 	bpf_regs: [0, 7, 6, 2, 1, 8, 3, 13, 14, 15, 5],
 	task_size: X86_LAYOUT.task_size,
 	user: { args: [7, 6, 2, 1, 8, 9], syscall: [7, 6, 2, 10, 8, 9], result: 0, sp: 4, link: null },
-	direct_calls: "poke",
 	kprobe_offset: (config) => (config.x86.ibt ? ENDBR_SIZE : 0),
 	kprobe_passed: 1,
 	sizeof_pt_regs: 168,

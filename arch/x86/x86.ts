@@ -4,7 +4,7 @@ import type { Ram } from "../../virt/ram.ts";
 import { X86Vcpu } from "../../virt/x86_vcpu.ts";
 import type { ExceptionEntry, TablePages, UserRegs } from "../arch.ts";
 import { type ArchOptions, BaseArch, type PercpuAreas } from "../base_arch.ts";
-import type { TextLayout } from "../text.ts";
+import { stubs_of } from "../stubs.ts";
 import { X86Cpu, X86UserRegs } from "./cpu.ts";
 import { BpfExtableEntry } from "./extable.ts";
 import { DATA_END, DATA_START, TEXT_START, X86_LAYOUT } from "./layout.ts";
@@ -15,18 +15,6 @@ const PCPU_HOT_CURRENT_TASK = 0;
 const PCPU_HOT_CPU_NUMBER = 12;
 const PCPU_HOT_TOP_OF_STACK = 16;
 
-const HLT = 0xf4;
-const INT3 = 0xcc;
-const TEXT: TextLayout = {
-	start: TEXT_START,
-	data: DATA_START,
-	data_end: DATA_END,
-	stop: [HLT],
-	// endbr64; nopl 0(%rax,%rax,1)
-	hook: [0xf3, 0x0f, 0x1e, 0xfa, 0x0f, 0x1f, 0x44, 0x00, 0x00],
-	fill: [INT3],
-};
-
 export class X86Arch extends BaseArch {
 	readonly name = "x86_64" as const;
 	private readonly ret_code: number;
@@ -35,9 +23,12 @@ export class X86Arch extends BaseArch {
 	private write_current: ((cpu: number, task: number) => void) | null = null;
 
 	constructor(ram: Ram, pages: TablePages, opts: ArchOptions) {
-		super(ram, pages, opts, X86_LAYOUT, X86_PTE, TEXT);
-		this.ret_code = this.text.define_code("__bpf_mirror_ret", Uint8Array.of(0xc3));
-		this.sysret_code = this.text.define_code("__bpf_mirror_sysret", Uint8Array.of(0x48, 0x0f, 0x07));
+		const stubs = stubs_of("x86_64");
+		const { stop, hook, trap: fill } = stubs;
+		const text = { start: TEXT_START, data: DATA_START, data_end: DATA_END, stop, hook, fill };
+		super(ram, pages, opts, X86_LAYOUT, X86_PTE, text);
+		this.ret_code = this.text.define_code("__bpf_mirror_ret", Uint8Array.from(stubs.ret));
+		this.sysret_code = this.text.define_code("__bpf_mirror_sysret", Uint8Array.from(stubs.sysret));
 	}
 
 	protected make_cpu(id: number): X86Cpu {

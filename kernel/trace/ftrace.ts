@@ -44,11 +44,6 @@ const MAP_OPS = /_map_(lookup|update|delete)_elem$/;
 
 const BPF_MOD_CALL = 0;
 
-/** Instructions as bytes. */
-function insns(...list: number[]): Uint8Array {
-	return new Uint8Array(Uint32Array.from(list).buffer);
-}
-
 interface Frame {
 	/** Where each word is: in a register, or ~n on the stack. */
 	readonly places: readonly number[];
@@ -145,23 +140,13 @@ export class Ftrace {
 
 	/**
 	 * register_ftrace_direct(), modify_ftrace_direct(), unregister_ftrace_direct(): the entry of a function
-	 * calls `to` (null: nothing). Where a trampoline may be out of reach of a branch (arm64), what ftrace_caller does
-	 * with the address of a direct call, a stub of the function's own does here.
+	 * calls `to` (null: nothing).
 	 */
 	set_direct(func: bigint, from: bigint | null, to: bigint | null): number {
 		const { machine, bpf } = this.kernel;
-		if (!machine || abi_of(this.kernel.config.arch).direct_calls === "poke")
+		if (!machine?.arch.direct_call)
 			return bpf.jit?.bpf_arch_text_poke?.(func, BPF_MOD_CALL, from, to) ?? -ENOTSUPP;
-		const va = u64_to_addr(func);
-		const name = `ftrace_direct.${this.function_at(func)}`;
-		// ldr x17, .+8; br x17; the address
-		const stub =
-			machine.text.addr(name) ?? machine.text.define_code(name, insns(0x58000051, 0xd61f0220, 0, 0));
-		const at = typeof stub === "bigint" ? u64_to_addr(stub) : stub;
-		if (to !== null) machine.text_poke(at + 8, insns(Number(to & 0xffffffffn), Number(to >> 32n)));
-		// bl to the stub, or the NOP
-		const insn = to === null ? 0xd503201f : 0x94000000 | (((at - (va + 4)) / 4) & 0x3ffffff);
-		machine.text_poke(va + 4, insns(insn));
+		machine.arch.direct_call(u64_to_addr(func), to);
 		return 0;
 	}
 
