@@ -56,6 +56,9 @@ export interface ArchAbi {
 	/** Bytes of the breakpoint that have been passed when its handler looks. */
 	readonly kprobe_passed: number;
 
+	/** copy_from_kernel_nofault() of an address: 0, or the errno where it reads nothing (copy_from_kernel_nofault_allowed). */
+	nofault_refused(addr: number): number;
+
 	// ---- struct pt_regs
 	readonly sizeof_pt_regs: number;
 	/** bpf_user_pt_regs_t: what it is, and its size. */

@@ -5,7 +5,7 @@
  */
 
 import { abi_of } from "../arch/abis.ts";
-import { EFAULT, ERANGE } from "../include/uapi/asm-generic/errno.ts";
+import { EFAULT } from "../include/uapi/asm-generic/errno.ts";
 import { openMessageTap } from "../lib/message_tap.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { Machine } from "../mm/machine.ts";
@@ -16,7 +16,7 @@ import { Perf } from "./events/perf.ts";
 import { close_files, files_struct, open_stdio } from "./file.ts";
 import type { irq_work } from "./irq_work.ts";
 import type { Kernel, KernelConfig, SymbolTable } from "./kernel.ts";
-import { type Kmem, type mm_struct, PAGE_SIZE } from "./kmem.ts";
+import type { Kmem, mm_struct } from "./kmem.ts";
 import { Kprobes } from "./kprobes.ts";
 import type { Preemption, SharedMemory } from "./preempt.ts";
 import { put_regs } from "./pt_regs.ts";
@@ -88,9 +88,6 @@ export const CAP_LAST_CAP = 40;
 
 /** Turns of the event loop without a system call before time jumps to the next timer. */
 const IDLE_ROUNDS = 4;
-
-/** arch/x86/include/uapi/asm/vsyscall.h */
-const VSYSCALL_ADDR = -10 * 0x100000;
 
 /** Kernel log lines kept at most. */
 const LOG_MAX = 10000;
@@ -437,11 +434,8 @@ export class KernelImpl implements Kernel {
 	}
 	/** mm/maccess.c: copy_from_kernel_nofault(): -ERANGE where it does not even try, -EFAULT when it faults. */
 	copy_from_kernel_nofault(addr: number, len: number): Uint8Array | number {
-		if (this.config.arch === "x86_64") {
-			// user space, the vsyscall page, what is not canonical
-			const vsyscall = Math.floor(addr / PAGE_SIZE) === VSYSCALL_ADDR / PAGE_SIZE;
-			if (addr >= 0 || vsyscall || addr < -0x800000000000) return -ERANGE;
-		} else if (addr >= 0) return -EFAULT;
+		const refused = abi_of(this.config.arch).nofault_refused(addr);
+		if (refused) return refused;
 		try {
 			return this.kmem.read(addr, len);
 		} catch (e) {

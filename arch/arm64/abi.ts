@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** arm64's answers (arch/arm64/include/asm/ptrace.h, memory.h, syscall_wrapper.h; arch/arm64/net/bpf_jit_comp.c). */
+import { EFAULT } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_FUNC_get_current_task,
 	BPF_FUNC_get_current_task_btf,
@@ -26,6 +27,8 @@ export const ARM64_ABI: ArchAbi = {
 	user: { args: [0, 1, 2, 3, 4, 5], syscall: [0, 1, 2, 3, 4, 5], result: 0, sp: 31, link: 30 },
 	kprobe_offset: () => 0,
 	kprobe_passed: 0,
+	// what is in the user half faults, since no user space is there for the kernel
+	nofault_refused: (addr) => (addr >= 0 ? -EFAULT : 0),
 	sizeof_pt_regs: 336,
 	user_pt_regs: "user_pt_regs",
 	sizeof_user_pt_regs: 272,

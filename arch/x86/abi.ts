@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** x86-64's answers (arch/x86/include/asm/ptrace.h, syscall_wrapper.h; arch/x86/net/bpf_jit_comp.c). */
+import { ENOSYS, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
 import { BPF_FETCH } from "../../include/uapi/linux/bpf.ts";
 import { BPF_AND, BPF_OR, BPF_XOR } from "../../include/uapi/linux/bpf_common.ts";
 import type { ArchAbi, RegValues } from "../abi.ts";
@@ -10,7 +11,8 @@ const USER_CS = 0x33n;
 const KERNEL_DS = 0x18n;
 /** Interrupts on, and the bit that is always set. */
 const FLAGS = 0x202n;
-const ENOSYS = 38n;
+/** arch/x86/include/uapi/asm/vsyscall.h */
+const VSYSCALL_ADDR = -0xa00000;
 const ENDBR_SIZE = 4;
 
 export const X86_ABI: ArchAbi = {
@@ -26,13 +28,18 @@ export const X86_ABI: ArchAbi = {
 	user: { args: [7, 6, 2, 1, 8, 9], syscall: [7, 6, 2, 10, 8, 9], result: 0, sp: 4, link: null },
 	kprobe_offset: (config) => (config.x86.ibt ? ENDBR_SIZE : 0),
 	kprobe_passed: 1,
+	// user space, the vsyscall page, what is not canonical
+	nofault_refused: (addr) =>
+		addr >= 0 || (addr >= VSYSCALL_ADDR && addr < VSYSCALL_ADDR + 4096) || addr < -0x800000000000
+			? -ERANGE
+			: 0,
 	sizeof_pt_regs: 168,
 	user_pt_regs: "pt_regs",
 	sizeof_user_pt_regs: 168,
 	syscall_regs: (nr, args) => [
 		...["di", "si", "dx", "r10", "r8", "r9"].map((r, i) => [r, 0, BigInt(Math.trunc(args[i] ?? 0))] as const),
 		["orig_ax", 0, BigInt(nr)],
-		["ax", 0, -ENOSYS],
+		["ax", 0, BigInt(-ENOSYS)],
 	],
 	function_regs(cpu, ip, ret): RegValues {
 		const names = ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di"];
