@@ -6,6 +6,7 @@ import {
 	EACCES,
 	EFAULT,
 	EINVAL,
+	ENOENT,
 	EOPNOTSUPP,
 	ERANGE,
 } from "../../../include/uapi/asm-generic/errno.ts";
@@ -14,7 +15,9 @@ import {
 	BPF_F_NO_PREALLOC,
 	BPF_F_NO_USER_CONV,
 	BPF_F_SEGV_ON_FAULT,
+	BPF_MAP_CREATE,
 	BPF_MAP_TYPE_ARENA,
+	BPF_OBJ_GET_INFO_BY_FD,
 } from "../../../include/uapi/linux/bpf.ts";
 import {
 	bpf_map__fd,
@@ -28,10 +31,13 @@ import {
 	bpf_map_get_next_key,
 	bpf_map_lookup_elem,
 	bpf_map_update_elem,
+	bpf_object__open_mem,
 	bpf_prog_test_run_opts,
 	Libbpf,
 } from "../../../tools/lib/bpf/libbpf.ts";
-import { Skel } from "../skel.ts";
+import { LIBBPF_ERRNO__RELOC } from "../../../tools/lib/bpf/libbpf_internal.ts";
+import { readProg, Skel } from "../skel.ts";
+import { areaAt } from "../smaps.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
 const PROT_READ = 1;
@@ -218,6 +224,87 @@ function constants(t: TestEnv, a: Arena): void {
 	a.peek(at, "poke_imm");
 	t.ASSERT_EQ(sys.load64(at + 8), 78, "offset in the instruction");
 	t.ASSERT_EQ(sys.load64(at - 40), sys.arch === "arm64" ? 1 : 77, "offset in a register");
+}
+
+/** The kernel's own accesses to user memory fault pages in as the process's do. */
+function uaccess(t: TestEnv, a: Arena): void {
+	const { sys } = t;
+	const page = (n: number): number => a.base + n * PAGE;
+	const pages = (): number => areaAt(sys, a.base)?.pages ?? -1;
+	t.ASSERT_EQ(pages(), 0, "no page");
+	// a command whose attributes lie in a page that is not there yet: all zeros
+	t.ASSERT_EQ(sys.bpf(BPF_MAP_CREATE, page(1), 80), -EINVAL, "attributes in a missing page");
+	t.ASSERT_EQ(pages(), 1, "one page");
+	// a command that writes there
+	t.ASSERT_OK(
+		sys.bpf(BPF_OBJ_GET_INFO_BY_FD, this_info(t, a, page(2)), 16),
+		"information into a missing page",
+	);
+	t.ASSERT_EQ(sys.load32(page(2)), BPF_MAP_TYPE_ARENA, "type of the map");
+	t.ASSERT_EQ(pages(), 2, "two pages");
+	// and a program that reads by the user's address
+	t.ASSERT_EQ(a.peek(page(3), "copy_in"), 0, "bpf_copy_from_user");
+	t.ASSERT_EQ(a.skel.get("copied"), 0, "bpf_copy_from_user of a missing page");
+	t.ASSERT_EQ(pages(), 3, "three pages");
+	sys.store64(page(3), 33n);
+	t.ASSERT_EQ(a.peek(page(3), "copy_in"), 33, "bpf_copy_from_user of a present page");
+	a.free(page(3), 1);
+	t.ASSERT_EQ(a.peek(page(3), "copy_in"), 0, "bpf_copy_from_user of a freed page");
+	sys.mprotect(a.base, PAGES * PAGE, PROT_READ);
+	t.ASSERT_EQ(
+		sys.bpf(BPF_OBJ_GET_INFO_BY_FD, this_info(t, a, page(4)), 16),
+		-EFAULT,
+		"into a read-only page",
+	);
+	sys.mprotect(a.base, PAGES * PAGE, RW);
+	t.ASSERT_EQ(a.peek(page(PAGES), "copy_in"), 0, "bpf_copy_from_user beyond the end");
+	t.ASSERT_EQ(a.skel.get("copied"), -EFAULT, "beyond the end");
+}
+
+/** Attributes of BPF_OBJ_GET_INFO_BY_FD that put the arena's information at an address. */
+function this_info(t: TestEnv, a: Arena, at: number): number {
+	const { sys } = t;
+	const attr = a.skel.lib.heap.alloc(16);
+	sys.store32(attr, a.fd);
+	sys.store32(attr + 4, 8);
+	sys.store64(attr + 8, BigInt(at));
+	return attr;
+}
+
+/** What libbpf says of objects that want what it does not do. */
+function objects(t: TestEnv): void {
+	const wanted: readonly (readonly [name: string, err: number, words: string])[] = [
+		[
+			"arena_bad_two",
+			-EINVAL,
+			"map 'second': only single ARENA map is supported (map 'first' is also ARENA)",
+		],
+		[
+			"arena_bad_small",
+			-E2BIG,
+			"elf: sec '.addr_space.1': declared ARENA map size (8192) is too small to hold global __arena variables of size 8193",
+		],
+		[
+			"arena_bad_none",
+			-ENOENT,
+			"elf: sec '.addr_space.1': to use global __arena variables the ARENA map should be explicitly declared in SEC(\".maps\")",
+		],
+		[
+			"arena_bad_nomap",
+			-LIBBPF_ERRNO__RELOC,
+			"prog 'prog': bad arena data relocation at insn 0, no arena maps defined",
+		],
+	];
+	for (const [name, err, words] of wanted) {
+		let said = "";
+		const print = (_level: number, text: string): void => {
+			said += text;
+		};
+		const lib = new Libbpf(t.sys, { known_kernel: true, print });
+		const obj = bpf_object__open_mem(lib, readProg(name, t.sys.arch), { object_name: name });
+		t.ASSERT_EQ(typeof obj === "number" ? obj : 0, err, name);
+		t.ASSERT_HAS_SUBSTR(said, words, `${name}: words`);
+	}
 }
 
 function allocation(t: TestEnv, a: Arena): void {
@@ -422,11 +509,13 @@ export const arenaPages: ProgTest = {
 	name: "arena_pages",
 	async run(t) {
 		if (t.startSubtest("creation")) creation(t);
+		if (t.startSubtest("objects")) objects(t);
 		const parts: readonly [string, (t: TestEnv, a: Arena) => void | Promise<void>][] = [
 			["elements", elements],
 			["mapping", mapping],
 			["faults", faults],
 			["constants", constants],
+			["uaccess", uaccess],
 			["allocation", allocation],
 			["freeing", freeing],
 			["processes", processes],

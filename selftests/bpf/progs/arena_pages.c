@@ -78,6 +78,20 @@ int poke_imm(void *ctx)
 	return 0;
 }
 
+static long (*const bpf_copy_from_user)(void *dst, __u32 size, const void *user_ptr) = (void *)148;
+long copied = 0;
+
+/* By the user's address, as of any memory of the process. */
+SEC("syscall")
+int copy_in(void *ctx)
+{
+	__u64 v = 0;
+
+	copied = bpf_copy_from_user(&v, sizeof(v), (void *)addr);
+	val = v;
+	return 0;
+}
+
 /* To the kernel's address space and back. */
 SEC("syscall")
 int cast(void *ctx)
