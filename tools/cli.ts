@@ -9,6 +9,7 @@ import { dumpCommand } from "./cmd_dump.ts";
 import { exploreCommand } from "./cmd_explore.ts";
 import { genCommand } from "./cmd_gen.ts";
 import { recordCommand } from "./cmd_record.ts";
+import { ringCommand } from "./cmd_ring.ts";
 import { runCommand } from "./cmd_run.ts";
 import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
 import { testVerifierCommand } from "./cmd_test_verifier.ts";
@@ -34,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 		.command(compareCommand(done))
 		.command(recordCommand(done))
 		.command(exploreCommand(done))
+		.command(ringCommand(done))
 		.command(benchCommand(done))
 		.command(conformanceCommand(done))
 		.command(vmCommand(done))
