@@ -188,9 +188,9 @@ for (const arch of ["x86_64", "arm64"] as const) {
 					];
 					return kinds[rnd(kinds.length)]!;
 				};
-				for (let i = 0; i < 10_000; i++) {
-					const nr = rnd(463);
-					if (skip.has(nr)) continue;
+				for (let made = 0; made < 10_000; made++) {
+					let nr = rnd(463);
+					while (skip.has(nr)) nr = rnd(463);
 					const call = sys.syscallSleeping(nr, arg(), arg(), arg(), arg(), arg(), arg());
 					let timer: NodeJS.Timeout | undefined;
 					const late = new Promise<"late">((r) => {

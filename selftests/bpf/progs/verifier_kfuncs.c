@@ -4,12 +4,6 @@
 #include "bpf_kfuncs.h"
 #include "bpf_misc.h"
 
-#if defined(__TARGET_ARCH_arm64)
-#define SYS "__arm64_sys_"
-#else
-#define SYS "__x64_sys_"
-#endif
-
 struct map_value { __u64 v; };
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, struct map_value); } array SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } ringbuf SEC(".maps");
@@ -39,13 +33,13 @@ REJECT("tc", "unmatched attempt to enable preemption (kernel function bpf_preemp
 int preempt_unmatched(void *ctx) { bpf_preempt_enable(); return 0; }
 REJECT("tc", "1 bpf_preempt_enable is missing")
 int preempt_left(void *ctx) { bpf_preempt_disable(); return 0; }
-REJECT("?fentry.s/" SYS "getpgid", "sleepable helper bpf_copy_from_user#148 in rcu_read_lock region")
+REJECT("?lsm.s/bpf", "sleepable helper bpf_copy_from_user#148 in rcu_read_lock region")
 int rcu_sleeps(void *ctx) { int x; bpf_rcu_read_lock(); bpf_copy_from_user(&x, 4, NULL); bpf_rcu_read_unlock(); return 0; }
-REJECT("?fentry.s/" SYS "getpgid", "sleepable helper bpf_copy_from_user#148 in non-preemptible region")
+REJECT("?lsm.s/bpf", "sleepable helper bpf_copy_from_user#148 in non-preemptible region")
 int preempt_sleeps(void *ctx) { int x; bpf_preempt_disable(); bpf_copy_from_user(&x, 4, NULL); bpf_preempt_enable(); return 0; }
-REJECT("?fentry.s/" SYS "getpgid", "kernel func bpf_copy_from_user_str is sleepable within rcu_read_lock region")
+REJECT("?lsm.s/bpf", "kernel func bpf_copy_from_user_str is sleepable within rcu_read_lock region")
 int rcu_kfunc_sleeps(void *ctx) { char x[4]; bpf_rcu_read_lock(); bpf_copy_from_user_str(x, 4, NULL, 0); bpf_rcu_read_unlock(); return 0; }
-REJECT("?fentry.s/" SYS "getpgid", "kernel func bpf_copy_from_user_str is sleepable within non-preemptible region")
+REJECT("?lsm.s/bpf", "kernel func bpf_copy_from_user_str is sleepable within non-preemptible region")
 int preempt_kfunc_sleeps(void *ctx) { char x[4]; bpf_preempt_disable(); bpf_copy_from_user_str(x, 4, NULL, 0); bpf_preempt_enable(); return 0; }
 REJECT("?fentry/bpf_fentry_test1", "program must be sleepable to call sleepable kfunc bpf_copy_from_user_str")
 int kfunc_sleeps(void *ctx) { char x[4]; bpf_copy_from_user_str(x, 4, NULL, 0); return 0; }
@@ -120,7 +114,7 @@ __naked int iter_read(void)
 {
 	asm volatile("r1 = r10; r1 += -8; r2 = 0; r3 = 5; call %[n]; r0 = *(u64 *)(r10 - 8); r1 = r10; r1 += -8; call %[d]; r0 = 0; exit;" :: [n] "i"(bpf_iter_num_new), [d] "i"(bpf_iter_num_destroy) : __clobber_all);
 }
-REJECT("?fentry.s/" SYS "getpgid", "expected an RCU CS when using bpf_iter_task_next")
+REJECT("?lsm.s/bpf", "expected an RCU CS when using bpf_iter_task_next")
 int iter_task_no_rcu(void *ctx)
 {
 	struct bpf_iter_task it;
@@ -251,7 +245,7 @@ int const_str_map(__u64 *ctx)
 	bpf_get_file_xattr((void *)ctx[0], (void *)v, &d);
 	return 0;
 }
-REJECT("?fentry.s/" SYS "getpgid", "arg#0 arg#1 memory, len pair leads to invalid memory access")
+REJECT("?lsm.s/bpf", "arg#0 arg#1 memory, len pair leads to invalid memory access")
 int mem_len(void *ctx)
 {
 	char x[4];
@@ -266,7 +260,7 @@ int arg_untrusted_struct(__u64 *ctx)
 	cgroup_rstat_updated(bpf_rdonly_cast(NULL, bpf_core_type_id_kernel(struct cgroup)), 0);
 	return 0;
 }
-REJECT("?fentry.s/" SYS "getpgid", "kernel function bpf_copy_from_user_str args#0 pointer type UNKNOWN  is not supported")
+REJECT("?lsm.s/bpf", "kernel function bpf_copy_from_user_str args#0 pointer type UNKNOWN  is not supported")
 int arg_void(void *ctx)
 {
 	bpf_copy_from_user_str(bpf_get_current_task_btf(), 8, NULL, 0);
