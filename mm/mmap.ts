@@ -50,6 +50,7 @@ import {
 	VM_FAULT_NOPAGE,
 	VM_FAULT_SIGSEGV,
 	VM_GROWSDOWN,
+	VM_IO,
 	VM_LOCKED,
 	VM_MAYEXEC,
 	VM_MAYREAD,
@@ -65,6 +66,8 @@ import {
 } from "./mm_types.ts";
 import { PAGE_ALIGN, type PageAllocator } from "./page_alloc.ts";
 
+/** include/linux/mm.h: areas whose pages are no one's to lock, merge or grow */
+const VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP;
 /** sysctl vm.max_map_count */
 const MAX_MAP_COUNT = 65530;
 /** vm.mmap_min_addr */
@@ -285,6 +288,8 @@ export class MmStruct implements mm_struct {
 				this.cx.fput(file);
 				return ret;
 			}
+			// vma_supports_mlock()
+			if (vma.vm_flags & VM_SPECIAL) vma.vm_flags &= ~VM_LOCKED;
 			return addr;
 		}
 		if (vm_flags & VM_SHARED) {
@@ -322,9 +327,10 @@ export class MmStruct implements mm_struct {
 
 	/** mm/gup.c: __mm_populate */
 	private populate(start: number, len: number): void {
-		const v = this.vma_lookup(start);
+		// a private writable area is written to, so that its pages are its own
+		const write = ((this.vma_lookup(start)?.vm_flags ?? 0) & (VM_WRITE | VM_SHARED)) === VM_WRITE;
 		for (let at = start; at < start + len; at += PAGE_SIZE)
-			if (!this.handle_mm_fault(at, ((v?.vm_flags ?? 0) & VM_WRITE) !== 0, false)) break;
+			if (!this.handle_mm_fault(at, write, false)) break;
 	}
 
 	/** __split_vma(): the part from `addr` on becomes an area of its own. 0 or a negative errno. */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror arena`: what happened to arenas as lines, and what an arena is as a picture. */
 import { BPF_F_MMAPABLE, BPF_F_NO_USER_CONV, BPF_F_SEGV_ON_FAULT } from "../include/uapi/linux/bpf.ts";
-import type { ArenaEvent, ArenaState } from "./mirror.ts";
+import type { ArenaEvent, ArenaState, MirrorArch } from "./mirror.ts";
 
 const PAGE = 4096;
 const ROW = 64;
+/** The register in which a JIT keeps the kernel's address of the arena. */
+const BASE_REG: Readonly<Record<MirrorArch, string>> = { x86_64: "r12", arm64: "x28" };
 
 /** Who brought a page in. */
 export type Owner =
@@ -134,7 +136,7 @@ function cell(owner: Owner | undefined, mapped: boolean): string {
 }
 
 /** The picture of an arena. */
-export function picture(a: ArenaState, owners: ReadonlyMap<number, Owner>, arch: string): string[] {
+export function picture(a: ArenaState, owners: ReadonlyMap<number, Owner>, arch: MirrorArch): string[] {
 	const nr = Number(a.user_vm_end - a.user_vm_start) / PAGE;
 	const bytes = nr * PAGE;
 	const size = bytes >= 1 << 20 ? `${Number((bytes / (1 << 20)).toFixed(1))} MiB` : `${bytes / 1024} KiB`;
@@ -143,7 +145,7 @@ export function picture(a: ArenaState, owners: ReadonlyMap<number, Owner>, arch:
 	];
 	if (a.user_vm_start === 0n) return [...out, "  no address yet: the first mapping fixes it"];
 	const low = BigInt.asUintN(32, a.user_vm_start);
-	const reg = arch === "arm64" ? "x28" : "r12";
+	const reg = BASE_REG[arch];
 	out.push(
 		`  user    ${hex(a.user_vm_start, 12)} - ${hex(a.user_vm_end, 12)}`,
 		`  kernel  ${hex(a.kern_vm_start + low)}: ${reg} (${hex(a.kern_vm_start)}) + the low half of the user's address`,

@@ -11,6 +11,7 @@ import { arenaKv } from "../selftests/bpf/prog_tests/arena_kv.ts";
 import { arenaWalk } from "../selftests/bpf/prog_tests/arena_walk.ts";
 import { type ProgTest, SAY } from "../selftests/bpf/test_env.ts";
 import { TestProgs } from "../selftests/bpf/test_progs.ts";
+import { ARCHES } from "./arches.ts";
 import { arenaSteps, FORMS, parseStep, type Step } from "./arena_steps.ts";
 import { eventLines, LEGEND, Owners, picture } from "./arena_view.ts";
 import { colours } from "./colours.ts";
@@ -56,7 +57,7 @@ export function arenaCommand(done: (code: number) => void): CommandModule<object
 				})
 				.option("arch", {
 					type: "string",
-					choices: ["x86_64", "arm64"],
+					choices: ARCHES,
 					default: "x86_64",
 					describe: "Architecture of the kernel",
 				})
@@ -141,7 +142,7 @@ class Show {
 		}
 		for (const l of lines) this.print(`    ${l}`);
 		for (const s of states) {
-			const [head, ...rest] = picture(s, this.owners.of(s.id), this.args.arch);
+			const [head, ...rest] = picture(s, this.owners.of(s.id), this.args.arch as MirrorArch);
 			this.print(colours.bold(head!));
 			for (const l of rest) this.print(l);
 		}

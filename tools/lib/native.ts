@@ -12,6 +12,8 @@ const SHT_SYMTAB = 2;
 const SHT_RELA = 4;
 const SHF_EXECINSTR = 4;
 const STT_FUNC = 2;
+/** e_machine */
+const MACHINE: Readonly<Record<Sys["arch"], number>> = { x86_64: 62, arm64: 183 };
 
 interface Section {
 	readonly type: number;
@@ -55,8 +57,8 @@ export class Native {
 		const dv = new DataView(object.buffer, object.byteOffset, object.byteLength);
 		const u64 = (at: number): number => Number(dv.getBigUint64(at, true));
 		if (object.length < 64 || dv.getUint32(0, false) !== 0x7f454c46) throw new Error("no ELF object");
-		const machine = sys.arch === "arm64" ? 183 : 62;
-		if (dv.getUint16(18, true) !== machine) throw new Error(`an object for another machine than ${sys.arch}`);
+		if (dv.getUint16(18, true) !== MACHINE[sys.arch])
+			throw new Error(`an object for another machine than ${sys.arch}`);
 		const shoff = u64(40);
 		const sections: Section[] = [];
 		for (let i = 0; i < dv.getUint16(60, true); i++) {

@@ -41,6 +41,8 @@ const RW = PROT_READ | PROT_WRITE;
 const MAP_SHARED = 1;
 const MAP_SHARED_VALIDATE = 3;
 const MAP_FIXED = 0x10;
+const MAP_LOCKED = 0x2000;
+const MAP_POPULATE = 0x8000;
 const MAP_FIXED_NOREPLACE = 0x100000;
 const MREMAP_MAYMOVE = 1;
 const MREMAP_DONTUNMAP = 4;
@@ -238,6 +240,26 @@ function area(r: Raw): void {
 	sys.close(exec);
 }
 
+/** Pages that are wanted at once. */
+function populate(r: Raw): void {
+	const { t, sys } = r;
+	const pages = (flags: number, map_flags: number): string => {
+		const fd = r.create(PAGES, 0, map_flags);
+		const at = r.map(fd, 0, SIZE, MAP_SHARED | flags);
+		const a = at > 0 ? r.area(at) : null;
+		if (at > 0) sys.munmap(at, SIZE);
+		sys.close(fd);
+		return a ? `${a.pages} ${a.flags.join(" ")}` : `${at}`;
+	};
+	const flags = "rd wr sh mr mw ms dc de";
+	t.ASSERT_STREQ(pages(0, BPF_F_MMAPABLE), `0 ${flags}`, "none");
+	t.ASSERT_STREQ(pages(MAP_POPULATE, BPF_F_MMAPABLE), `${PAGES} ${flags}`, "MAP_POPULATE");
+	// what cannot grow is not locked, but it is brought in
+	t.ASSERT_STREQ(pages(MAP_LOCKED, BPF_F_MMAPABLE), `${PAGES} ${flags}`, "MAP_LOCKED");
+	const segv = BPF_F_MMAPABLE | BPF_F_SEGV_ON_FAULT;
+	t.ASSERT_STREQ(pages(MAP_POPULATE, segv), `0 ${flags}`, "MAP_POPULATE with BPF_F_SEGV_ON_FAULT");
+}
+
 /** Who may write decides when the map is mapped. */
 function rights(r: Raw): void {
 	const { t, sys, lib } = r;
@@ -332,6 +354,7 @@ export const arenaMmap: ProgTest = {
 			["first", first],
 			["boundary", boundary],
 			["area", area],
+			["populate", populate],
 			["rights", rights],
 			["several", several],
 		];
