@@ -4,7 +4,7 @@
  * into the mirror, held against what a real 6.12.95 said of them.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import yargs from "yargs";
@@ -45,6 +45,12 @@ async function main(argv: string[]): Promise<number> {
 		.option("records", {
 			type: "string",
 			describe: "Folder of the records: ARCH/*.tar.zst, or unpacked sets",
+		})
+		.option("with", {
+			type: "string",
+			requiresArg: true,
+			describe:
+				"A real kernel in place of the records: vm:x86_64, vm:arm64 or host (--only is OBJECT/PROGRAM then)",
 		})
 		.option("objects", { type: "string", describe: "Folder of the built objects" })
 		.option("only", { type: "string", describe: "Regular expression on SET/OBJECT/PROGRAM" })
@@ -94,6 +100,7 @@ async function main(argv: string[]): Promise<number> {
 		say(`There is nothing called ${args._.join(" ")} here: test_verifier and build are all there is.`);
 		return 2;
 	}
+	if (args.with !== undefined) return live(args.with, args, say);
 	const { arch, jobs, force } = args;
 	const build = { arch, only: /./, jobs, force, records: args.records };
 	if (what === "build") {
@@ -161,6 +168,46 @@ async function main(argv: string[]): Promise<number> {
 		report(scores, args, seconds);
 	}
 	return scores.length > 0 && scores.every((s) => s.findings.length === 0) ? 0 : 1;
+}
+
+/** Each program on the mirror and on a kernel that runs now, as bpf-mirror compare does it. */
+async function live(
+	kernel: string,
+	args: {
+		objects?: string | undefined;
+		only?: string | undefined;
+		jobs: number;
+		json: boolean;
+		list: boolean;
+	},
+	say: (line: string) => void,
+): Promise<number> {
+	const arch = kernel.endsWith(":arm64") || (kernel === "host" && process.arch === "arm64") ? "arm64" : "x86";
+	const dir = args.objects ?? join(upstreamCache(), "objs", arch, "default");
+	if (!existsSync(dir))
+		await build_upstream(
+			{ arch, only: /./, jobs: args.jobs, force: false, records: undefined, flavors: ["default"] },
+			say,
+		);
+	// the beginning of the expression says which objects are opened at all
+	const [obj] = (args.only ?? "").split("/", 1);
+	const named = new RegExp(obj ?? "");
+	const objects = readdirSync(dir)
+		.filter(
+			(f) =>
+				f.endsWith(".bpf.o") &&
+				!/\.linked[123]?\.bpf\.o$/.test(f) &&
+				named.test(f.slice(0, -".bpf.o".length)),
+		)
+		.map((f) => join(dir, f));
+	if (!objects.length) {
+		say(`There are no such objects in ${dir}.`);
+		return 2;
+	}
+	const { main: tools } = await import("../tools/cli.ts");
+	const flags = [...(args.json ? ["--json"] : []), ...(args.list ? ["--verbose"] : [])];
+	if (args.only?.includes("/")) flags.push("--only", args.only);
+	return tools(["compare", ...objects, "--with", kernel, ...flags]);
 }
 
 function report(
