@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as E from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
-import { BPF_ADD, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
+import { BPF_ADD, BPF_JEQ, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
 import { booted, Process } from "../testing.ts";
 import {
 	BPF_ALU64_IMM,
@@ -17,6 +17,7 @@ import {
 	BPF_ST_MEM,
 	BPF_STX_MEM,
 } from "./insn_macros.ts";
+import { __bpf_ringbuf_reserve, bpf_ringbuf_commit } from "./ringbuf.ts";
 
 const PAGE = 4096;
 const BUSY = 0x80000000;
@@ -156,6 +157,108 @@ describe.each([
 		expect(p.sys.mmap(0, 3 * PAGE, 3, 1, user, PAGE)).toBeGreaterThan(0);
 	});
 
+	it("takes what user space says it has consumed as 64 bits without sign", () => {
+		const prog = output(p, ring, U.BPF_RB_NO_WAKEUP);
+		const at = (v: bigint): number => {
+			p.sys.store64(cons, v);
+			return s32(p.run(prog).retval);
+		};
+		expect(at(0n)).toBe(0);
+		expect(at(0n)).toBe(0);
+		// what it would end at is 72: nothing is ahead of that
+		expect(at(80n)).toBe(-E.EAGAIN);
+		expect(at(1n << 63n)).toBe(-E.EAGAIN);
+		expect(at((1n << 63n) - 1n)).toBe(-E.EAGAIN);
+		expect(at((1n << 60n) + 24n)).toBe(-E.EAGAIN);
+		expect(at(0xffffffffffffffffn - BigInt(PAGE))).toBe(-E.EAGAIN);
+		expect(position()).toBe(48);
+		expect(at(72n)).toBe(0);
+		// 97 behind, across the end of 64 bits
+		expect(at(0xffffffffffffffffn)).toBe(0);
+		expect(position()).toBe(96);
+		// oldest records that are busy are not overtaken, whatever it says
+		const hold = p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+			BPF_LD_MAP_FD(1, ring),
+			BPF_MOV64_IMM(2, 2400),
+			BPF_MOV64_IMM(3, 0),
+			call(U.BPF_FUNC_ringbuf_reserve),
+			BPF_MOV64_REG(6, 0),
+			BPF_LD_MAP_FD(1, ring),
+			BPF_MOV64_IMM(2, 2400),
+			BPF_MOV64_IMM(3, 0),
+			call(U.BPF_FUNC_ringbuf_reserve),
+			BPF_MOV64_IMM(7, 0),
+			BPF_JMP_IMM(BPF_JEQ, 0, 0, 4),
+			BPF_MOV64_IMM(7, 1),
+			BPF_MOV64_REG(1, 0),
+			BPF_MOV64_IMM(2, 0),
+			call(U.BPF_FUNC_ringbuf_discard),
+			BPF_JMP_IMM(BPF_JEQ, 6, 0, 4),
+			BPF_ALU64_IMM(BPF_ADD, 7, 2),
+			BPF_MOV64_REG(1, 6),
+			BPF_MOV64_IMM(2, 0),
+			call(U.BPF_FUNC_ringbuf_discard),
+			BPF_MOV64_REG(0, 7),
+			BPF_EXIT_INSN(),
+		]);
+		p.sys.store64(cons, 2500n);
+		expect(p.run(hold).retval).toBe(2);
+	});
+
+	it("tells who has caught up, by the low bits of a position of any size", async () => {
+		const ep = p.sys.epollCreate1(0);
+		expect(p.sys.epollCtl(ep, ADD, ring, { events: EPOLLIN, data: 7n })).toBe(0);
+		// reserves, makes the consumer's position what it must be, submits
+		const k = p.kernel;
+		const [rb] = k.bpf.ringbufs.values();
+		const rec = __bpf_ringbuf_reserve(rb!, 8);
+		p.sys.store64(cons, 1n << 60n);
+		bpf_ringbuf_commit(k, rec, 0, false);
+		expect(await p.sys.epollWait(ep, 4, 0)).toEqual([{ events: EPOLLIN, data: 7n }]);
+	});
+
+	it("reserves no more than there is, and no more than a record may be", () => {
+		const sized = (size: number): number =>
+			p.run(
+				p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+					BPF_LD_MAP_FD(1, ring),
+					BPF_MOV64_IMM(2, size),
+					BPF_MOV64_IMM(3, 0),
+					call(U.BPF_FUNC_ringbuf_reserve),
+					BPF_JMP_IMM(U.BPF_JNE, 0, 0, 2),
+					BPF_MOV64_IMM(0, 0),
+					BPF_EXIT_INSN(),
+					BPF_MOV64_REG(1, 0),
+					BPF_MOV64_IMM(2, 0),
+					call(U.BPF_FUNC_ringbuf_discard),
+					BPF_MOV64_IMM(0, 1),
+					BPF_EXIT_INSN(),
+				]),
+			).retval;
+		// with its header one byte less than all of it, rounded down to eight
+		expect(sized(PAGE - 16)).toBe(1);
+		p.sys.store64(cons, BigInt(position()));
+		expect([PAGE - 15, PAGE - 8, PAGE - 7, PAGE, 0x3fffffff, 0x40000000].map(sized)).toEqual([
+			0, 0, 0, 0, 0, 0,
+		]);
+		// with flags it reserves nothing
+		const flags = p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+			BPF_LD_MAP_FD(1, ring),
+			BPF_MOV64_IMM(2, 8),
+			BPF_MOV64_IMM(3, 1),
+			call(U.BPF_FUNC_ringbuf_reserve),
+			BPF_JMP_IMM(U.BPF_JNE, 0, 0, 2),
+			BPF_MOV64_IMM(0, 0),
+			BPF_EXIT_INSN(),
+			BPF_MOV64_REG(1, 0),
+			BPF_MOV64_IMM(2, 0),
+			call(U.BPF_FUNC_ringbuf_discard),
+			BPF_MOV64_IMM(0, 1),
+			BPF_EXIT_INSN(),
+		]);
+		expect(p.run(flags).retval).toBe(0);
+	});
+
 	it("wakes who waits, as the flags say", async () => {
 		const ep = p.sys.epollCreate1(0);
 		expect(p.sys.epollCtl(ep, ADD, ring, { events: EPOLLIN, data: 7n })).toBe(0);
@@ -225,5 +328,57 @@ describe.each([
 		expect(await sys.epollWait(ep, 1, 0)).toEqual([{ events: EPOLLIN, data: 0n }]);
 		sys.close(copy);
 		expect(sys.epollCtl(ep, DEL, ring, null)).toBe(-E.EBADF);
+	});
+});
+
+describe.each(["x86_64", "arm64"] as const)("a ring of 512 MiB, %s", (arch) => {
+	it("takes one record as large as itself, on a machine with 4 GiB, and costs the host what is touched", () => {
+		const size = 512 << 20;
+		const { kernel, left } = booted({ arch, cpu: "unicorn", memory: 4 * 2 ** 30 });
+		const p = new Process(kernel);
+		const touched = (): number => process.memoryUsage.rss();
+		const before = touched();
+		const ring = p.map(U.BPF_MAP_TYPE_RINGBUF, 0, 0, size);
+		expect(ring).toBeGreaterThan(0);
+		const cons = p.sys.mmap(0, PAGE, 3, 1, ring, 0);
+		const prod = p.sys.mmap(0, PAGE + 2 * size, 1, 1, ring, PAGE);
+		expect(Math.min(cons, prod)).toBeGreaterThan(0);
+		const len = size - 16;
+		const whole = p.load(U.BPF_PROG_TYPE_SCHED_CLS, [
+			BPF_LD_MAP_FD(1, ring),
+			BPF_MOV64_IMM(2, len),
+			BPF_MOV64_IMM(3, 0),
+			call(U.BPF_FUNC_ringbuf_reserve),
+			BPF_JMP_IMM(U.BPF_JNE, 0, 0, 2),
+			BPF_MOV64_IMM(0, 1),
+			BPF_EXIT_INSN(),
+			BPF_ST_MEM(U.BPF_DW, 0, 0, 0x11),
+			BPF_MOV64_REG(6, 0),
+			BPF_ALU64_IMM(BPF_ADD, 6, len - 8),
+			BPF_ST_MEM(U.BPF_DW, 6, 0, 0x22),
+			BPF_MOV64_REG(1, 0),
+			BPF_MOV64_IMM(2, 0),
+			call(U.BPF_FUNC_ringbuf_submit),
+			BPF_MOV64_IMM(0, 0),
+			BPF_EXIT_INSN(),
+		]);
+		const data = prod + PAGE;
+		let pos = 0;
+		for (let i = 0; i < 3; i++) {
+			expect(p.run(whole).retval).toBe(0);
+			// nothing fits beside it
+			expect(p.run(whole).retval).toBe(1);
+			const at = pos % size;
+			expect(p.sys.load32(data + at)).toBe(len);
+			expect(p.sys.load64(data + at + 8)).toBe(0x11n);
+			// from the second record on its end lies in the second mapping
+			expect(p.sys.load64(data + at + 8 + len - 8)).toBe(0x22n);
+			pos += len + 8;
+			expect(p.sys.load64(prod)).toBe(BigInt(pos));
+			p.sys.store64(cons, BigInt(pos));
+		}
+		expect(touched() - before).toBeLessThan(256 << 20);
+		p.end();
+		expect(left()).toEqual([]);
 	});
 });

@@ -408,7 +408,8 @@ export function bpf_ringbuf_commit(k: KernelImpl, sample: number, flags: number,
 	k.shared.w32(hdr, new_len >>> 0);
 	// the consumer caught up with this very record and sleeps
 	const rec_pos = hdr - rb.data;
-	const cons_pos = rb.consumer & rb.mask;
+	// the mask has no more bits, and a position that user space made up may have more than a number holds
+	const cons_pos = k.shared.r32(rb.cons) & rb.mask;
 	if (flags & BPF_RB_FORCE_WAKEUP) rb.queue_notify();
 	else if (cons_pos === rec_pos && !(flags & BPF_RB_NO_WAKEUP)) rb.queue_notify();
 }

@@ -1,18 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Ring buffers in maps of maps, polled together (prog_tests/ringbuf_multi.c). */
+import type { Sys } from "../../../include/sys.ts";
 import { BPF_MAP_TYPE_RINGBUF } from "../../../include/uapi/linux/bpf.ts";
 import {
 	bpf_map__fd,
 	bpf_map__set_inner_map_fd,
 	bpf_map__set_max_entries,
 	bpf_map_create,
+	type ring_buffer,
 	ring_buffer__add,
 	ring_buffer__free,
 	ring_buffer__new,
 	ring_buffer__poll,
 } from "../../../tools/lib/bpf/libbpf.ts";
 import { nrGetpgid, read64, Skel } from "../skel.ts";
-import type { ProgTest } from "../test_env.ts";
+import type { ProgTest, TestEnv } from "../test_env.ts";
+
+/** A ring for each CPU, then one for each half of the tasks. */
+async function sharded(t: TestEnv, skel: Skel, rb: ring_buffer, seen: bigint[]): Promise<void> {
+	const sample = async (slot: number, sys: Sys): Promise<void> => {
+		skel.set("value", slot === 0 ? 333 : 777);
+		sys.getpgid(0);
+	};
+	seen.length = 0;
+	skel.set("by", 1);
+	const order = t.sys.nrCpus > 1 ? [1, 0, 1] : [0, 0, 0];
+	for (const cpu of order) {
+		if (!t.ASSERT_OK(t.sys.setCpu(cpu), "setCpu")) return;
+		await sample(cpu, t.sys);
+	}
+	t.sys.setCpu(0);
+	t.ASSERT_EQ(await ring_buffer__poll(rb, 0), 3, "by CPU");
+	const cpus = order.map((cpu) => (cpu === 0 ? "333" : "777"));
+	t.ASSERT_STREQ(seen.map(String).sort().join(), cpus.sort().join(), "rings of the CPUs");
+	seen.length = 0;
+	skel.set("by", 2);
+	const tids = [];
+	for (let i = 0; i < 4; i++)
+		tids.push(
+			await t.sys.thread(async (sys) => {
+				const tid = sys.gettid();
+				await sample(tid % 2, sys);
+				return tid;
+			}),
+		);
+	t.ASSERT_EQ(await ring_buffer__poll(rb, 0), 4, "by task");
+	const want = tids.map((tid) => (tid % 2 === 0 ? "333" : "777"));
+	t.ASSERT_STREQ(seen.map(String).sort().join(), want.sort().join(), "rings of the tasks");
+	t.ASSERT_EQ(skel.get("skipped"), 1, "skipped");
+}
 
 export const ringbufMulti: ProgTest = {
 	name: "ringbuf_multi",
@@ -61,6 +97,7 @@ export const ringbufMulti: ProgTest = {
 			t.ASSERT_EQ(skel.get("dropped"), 0, "dropped");
 			t.ASSERT_EQ(skel.get("skipped"), 1, "skipped");
 			t.ASSERT_EQ(skel.get("total"), 2, "total");
+			await sharded(t, skel, rb, seen);
 		}
 		ring_buffer__free(rb);
 		skel.destroy();

@@ -42,6 +42,8 @@ struct {
 int pid = 0;
 long syscall_nr = 121;
 int target_ring = 0;
+/* whose ring it is: 0, the one asked for; 1, the CPU's; 2, that of the task's number */
+int by = 0;
 long value = 0;
 
 int total = 0;
@@ -53,12 +55,18 @@ int test_ringbuf_multi(struct bpf_raw_tracepoint_args *ctx)
 {
 	int cur_pid = bpf_get_current_pid_tgid() >> 32;
 	struct sample *sample;
+	int slot = target_ring;
 	void *rb;
 
 	if (cur_pid != pid || ctx->args[1] != syscall_nr)
 		return 0;
 
-	rb = bpf_map_lookup_elem(&ringbuf_arr, &target_ring);
+	/* rings lie in slots 0 and 2 */
+	if (by == 1)
+		slot = bpf_get_smp_processor_id() << 1;
+	else if (by == 2)
+		slot = (__u32)bpf_get_current_pid_tgid() % 2 << 1;
+	rb = bpf_map_lookup_elem(&ringbuf_arr, &slot);
 	if (!rb) {
 		skipped += 1;
 		return 1;

@@ -333,6 +333,10 @@ export const user_ring_buffer__discard = (rb: user_ring_buffer, sample: number):
 export const user_ring_buffer__submit = (rb: user_ring_buffer, sample: number): void =>
 	user_ringbuf_commit(rb, sample, false);
 
+function modulo(v: number, n: number): number {
+	return ((v % n) + n) % n;
+}
+
 /** tools/lib/bpf/ringbuf.c: user_ring_buffer__reserve: address of the sample, or -E2BIG, -ENOSPC. */
 export function user_ring_buffer__reserve(rb: user_ring_buffer, size: number): number {
 	const { sys } = rb.lib;
@@ -340,7 +344,8 @@ export function user_ring_buffer__reserve(rb: user_ring_buffer, size: number): n
 	const cons_pos = Number(sys.load64(rb.consumer_pos));
 	const prod_pos = Number(sys.load64(rb.producer_pos));
 	const max_size = rb.mask + 1;
-	const avail_size = max_size - (prod_pos - cons_pos);
+	// a u32: positions further apart than the ring is large leave a large rest
+	const avail_size = modulo(max_size - (prod_pos - cons_pos), 2 ** 32);
 	const total_size = Math.floor((size + BPF_RINGBUF_HDR_SZ + 7) / 8) * 8;
 	if (total_size > max_size) return -E2BIG;
 	if (avail_size < total_size) return -ENOSPC;
