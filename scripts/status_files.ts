@@ -28,8 +28,8 @@ export const kernelFiles: readonly KernelFile[] = [
 	),
 	partly(
 		"kernel/bpf/bpf_iter.c",
-		"running iterators (targets and verification are ported)",
-		...bpf("bpf_iter_targets"),
+		"iterators over files, areas of memory, cgroups, symbols and sockets",
+		...bpf("bpf_iter", "bpf_iter_run", "bpf_iter_targets", "seq_file"),
 	),
 	partly(
 		"kernel/bpf/bpf_local_storage.c",
@@ -88,7 +88,7 @@ export const kernelFiles: readonly KernelFile[] = [
 		),
 	),
 	not("kernel/bpf/inode.c", "pinning and the bpf file system"),
-	not("kernel/bpf/link_iter.c", "running (verification is ported)"),
+	whole("kernel/bpf/link_iter.c", ...bpf("bpf_iter_objs")),
 	partly(
 		"kernel/bpf/local_storage.c",
 		"storage beyond a test run",
@@ -98,7 +98,7 @@ export const kernelFiles: readonly KernelFile[] = [
 	whole("kernel/bpf/log.c", ...bpf("log")),
 	whole("kernel/bpf/lpm_trie.c", ...bpf("lpm_trie")),
 	whole("kernel/bpf/map_in_map.c", ...bpf("map_in_map")),
-	not("kernel/bpf/map_iter.c", "running (verification is ported)"),
+	whole("kernel/bpf/map_iter.c", ...bpf("bpf_iter_objs", "map_elem_iter")),
 	partly("kernel/bpf/memalloc.c", "its caches: objects come straight from kmalloc", "mm/slab.ts"),
 	not("kernel/bpf/mprog.c"),
 	not("kernel/bpf/net_namespace.c", "attaching to a network namespace"),
@@ -108,7 +108,7 @@ export const kernelFiles: readonly KernelFile[] = [
 		...bpf("prog_load"),
 	),
 	whole("kernel/bpf/percpu_freelist.c", ...bpf("hashtab")),
-	not("kernel/bpf/prog_iter.c", "running (verification is ported)"),
+	whole("kernel/bpf/prog_iter.c", ...bpf("bpf_iter_objs")),
 	whole("kernel/bpf/queue_stack_maps.c", ...bpf("queue_stack_maps")),
 	whole("kernel/bpf/relo_core.c", "lib/relo_core.ts"),
 	not("kernel/bpf/reuseport_array.c", "elements (creation and verification are ported)"),
@@ -122,8 +122,8 @@ export const kernelFiles: readonly KernelFile[] = [
 	whole("kernel/bpf/sysfs_btf.c", ...bpf("vmlinux_btf")),
 	partly(
 		"kernel/bpf/task_iter.c",
-		"iterator programs, areas of memory, tasks of a cgroup",
-		...bpf("task_iter"),
+		"areas of memory, files, tasks of a cgroup",
+		...bpf("task_iter", "bpf_iter_objs"),
 	),
 	not("kernel/bpf/tcx.c"),
 	whole("kernel/bpf/tnum.c", ...bpf("tnum"), "kernel/bpf/scalar/tnum.ts"),

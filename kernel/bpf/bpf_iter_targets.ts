@@ -2,7 +2,8 @@
 /**
  * What BPF iterators there are and what their programs' contexts hold: the struct bpf_iter_reg tables of
  * kernel/bpf/*_iter.c, kernel/kallsyms.c and net/, and kernel/bpf/bpf_iter.c: bpf_iter_prog_supported().
- * Members are found in the struct bpf_iter__<target> of the kernel's BTF. Running iterators is not ported.
+ * Members are found in the struct bpf_iter__<target> of the kernel's BTF. What they go over is in
+ * bpf_iter_objs.ts.
  */
 import {
 	MEM_RDONLY,

@@ -16,6 +16,7 @@ import type { InsnMaps } from "./insn_map.ts";
 import type { ArchJit } from "./jit.ts";
 import type { VerifierBtfIds } from "./predicates.ts";
 import type { bpf_ringbuf } from "./ringbuf.ts";
+import type { seq_file } from "./seq_file.ts";
 import type { BpfSubsystem } from "./subsystem.ts";
 import type { bpf_async_cb } from "./timer.ts";
 import type { bpf_tramp_image, bpf_trampoline } from "./trampoline.ts";
@@ -83,6 +84,10 @@ export class BpfState implements BpfSubsystem {
 	/** The one that was last looked up there. */
 	last_map: bpf_map | null = null;
 	readonly prog_by_addr: Map<number, bpf_prog> = new Map();
+	/** Files of iterators by the address of their struct seq_file. */
+	readonly seq_files: Map<number, seq_file> = new Map();
+	/** session_id of kernel/bpf/bpf_iter.c */
+	iter_session_id = 0n;
 	/** Ring buffers by the address of their struct. */
 	readonly ringbufs: Map<number, bpf_ringbuf> = new Map();
 	/** The one that a record was last found in. */

@@ -104,7 +104,7 @@ const EXIST = BigInt(BPF_EXIST);
 const NOEXIST = BigInt(BPF_NOEXIST);
 
 /** struct htab_elem: the guest's at `addr`; its place in a bucket, a free list or an LRU list is here. */
-class htab_elem extends bpf_lru_node {
+export class htab_elem extends bpf_lru_node {
 	readonly kmem: Kmem;
 	readonly addr: number;
 	private readonly off: elem_layout;

@@ -32,6 +32,7 @@ import { bpf_dump_raw_ok } from "../security.ts";
 import { task_image } from "../task_image.ts";
 import { register_trace_helpers } from "../trace/bpf_trace_bodies.ts";
 import { register_arena_kfuncs } from "./arena.ts";
+import { register_seq_helpers } from "./bpf_iter.ts";
 import { bpf_bprintf, MAX_BPRINTF_BUF, MAX_BPRINTF_VARARGS, read_format, store_string } from "./bprintf.ts";
 import { bpf_find_btf_id } from "./btf_find.ts";
 import type { btf } from "./btf_types.ts";
@@ -66,6 +67,7 @@ export function register_helpers(kernel: KernelImpl): void {
 	register_loops(kernel);
 	register_syscalls(kernel);
 	register_ringbuf_helpers(kernel);
+	register_seq_helpers(kernel);
 	register_arena_kfuncs(kernel);
 	register_timers(kernel);
 	register_trampoline(kernel);

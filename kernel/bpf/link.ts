@@ -25,6 +25,7 @@ import { bpf_kprobe_multi_link_attach } from "../trace/bpf_kprobe_multi.ts";
 import type { raw_tracepoint } from "../trace/tracepoint.ts";
 import { bpf_check_attach_target } from "./attach.ts";
 import { attr_tail_nonzero } from "./attr.ts";
+import { bpf_iter_link_attach } from "./bpf_iter.ts";
 import {
 	bpf_copy_to_user,
 	bpf_link,
@@ -491,8 +492,8 @@ function link_create_probe(prog: bpf_prog, attr: bpf_attr): number {
 	}
 }
 
-/** kernel/bpf/syscall.c: link_create */
-export function link_create(kernel: Kernel, attr: bpf_attr): number {
+/** kernel/bpf/syscall.c: link_create: of user space, or of a program that calls bpf(2) (`is_kernel`) */
+export function link_create(kernel: Kernel, attr: bpf_attr, is_kernel: boolean): number {
 	if (attr_tail_nonzero(attr, ATTR_END.BPF_LINK_CREATE)) return -EINVAL;
 	const attach_type = attr.link_create_attach_type;
 	if (attach_type === U.BPF_STRUCT_OPS) return bpf_struct_ops_link_create(kernel, attr);
@@ -514,7 +515,8 @@ export function link_create(kernel: Kernel, attr: bpf_attr): number {
 				if (attach_type !== prog.expected_attach_type) ret = -EINVAL;
 				else if (prog.expected_attach_type === U.BPF_TRACE_RAW_TP)
 					ret = bpf_raw_tp_link_attach(prog, 0, attr.link_create_tracing_cookie);
-				else if (prog.expected_attach_type === U.BPF_TRACE_ITER) ret = not_ported(kernel, "BPF iterators");
+				else if (prog.expected_attach_type === U.BPF_TRACE_ITER)
+					ret = bpf_iter_link_attach(attr, prog, is_kernel);
 				else if (prog.expected_attach_type === U.BPF_LSM_CGROUP)
 					ret = not_ported(kernel, "attaching to cgroups");
 				else

@@ -26,6 +26,7 @@ import { impl } from "../kernel_impl.ts";
 import { bpf_dump_raw_ok, bpf_token_capable, security_bpf } from "../security.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN, capable } from "../task.ts";
 import { attr_tail_nonzero, bpf_check_uarg_tail_zero, bpf_token_get_from_fd } from "./attr.ts";
+import { bpf_iter_new_fd } from "./bpf_iter.ts";
 import { bpf_link_fops, bpf_link_get_from_fd, bpf_link_put_direct } from "./bpf_link.ts";
 import { btf_new_fd } from "./btf.ts";
 import {
@@ -206,8 +207,9 @@ function bpf_iter_create(kernel: Kernel, attr: bpf_attr): number {
 	if (attr.iter_create_flags) return -EINVAL;
 	const link = bpf_link_get_from_fd(kernel, attr.iter_create_link_fd);
 	if (typeof link === "number") return link;
+	const err = bpf_iter_new_fd(link);
 	bpf_link_put_direct(link);
-	return -EINVAL; // no link here is an iterator's
+	return err;
 }
 
 /** kernel/bpf/syscall.c: bpf_prog_query: its checks */
@@ -307,7 +309,7 @@ function dispatch(kernel: Kernel, cmd: number, attr: bpf_attr, uattr: bpfptr_t, 
 		case U.BPF_MAP_DELETE_BATCH:
 			return bpf_map_do_batch(kernel, attr, u, cmd);
 		case U.BPF_LINK_CREATE:
-			return link_create(kernel, attr);
+			return link_create(kernel, attr, uattr.is_kernel);
 		case U.BPF_LINK_UPDATE:
 			return link_update(kernel, attr);
 		case U.BPF_LINK_GET_FD_BY_ID:

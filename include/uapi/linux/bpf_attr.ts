@@ -1392,4 +1392,34 @@ export class bpf_link_info extends UapiStruct {
 	set struct_ops_map_id(v: number) {
 		this.wu32(16, v);
 	}
+	get iter_target_name(): bigint {
+		return this.ru64(16);
+	}
+	set iter_target_name(v: bigint) {
+		this.wu64(16, v);
+	}
+	get iter_target_name_len(): number {
+		return this.ru32(24);
+	}
+	set iter_target_name_len(v: number) {
+		this.wu32(24, v);
+	}
+	get iter_map_map_id(): number {
+		return this.ru32(28);
+	}
+	set iter_map_map_id(v: number) {
+		this.wu32(28, v);
+	}
+	get iter_task_tid(): number {
+		return this.ru32(32);
+	}
+	set iter_task_tid(v: number) {
+		this.wu32(32, v);
+	}
+	get iter_task_pid(): number {
+		return this.ru32(36);
+	}
+	set iter_task_pid(v: number) {
+		this.wu32(36, v);
+	}
 }

@@ -12,6 +12,7 @@ import { arenaWalk } from "./arena_walk.ts";
 import { atomics } from "./atomics.ts";
 import { attachProbe, kprobeMultiTest } from "./attach_probe.ts";
 import { bpfCookie } from "./bpf_cookie.ts";
+import { bpfIter } from "./bpf_iter.ts";
 import { bpfLoop, forEach } from "./callbacks.ts";
 import { cryptoSanity } from "./crypto_sanity.ts";
 import { dynptr } from "./dynptr.ts";
@@ -56,6 +57,7 @@ export const progTests: readonly ProgTest[] = [
 	atomics,
 	attachProbe,
 	bpfCookie,
+	bpfIter,
 	bpfLoop,
 	cryptoSanity,
 	dummyStOps,
