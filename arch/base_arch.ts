@@ -32,7 +32,6 @@ export interface ArchOptions {
 	/** path of libunicorn when it is not to be searched for */
 	unicorn?: string;
 	stall_ms?: number;
-	tick_ms?: number;
 }
 
 type AnyCpu = BaseCpu<Vcpu>;

@@ -54,7 +54,6 @@ export abstract class BaseCpu<V extends Vcpu> implements SteppedCpu {
 	/** kernel stack that outermost runs begin on */
 	stack_top = 0;
 	protected depth = 0;
-	protected ticks = 0;
 	private calls = 0;
 	private clock = 0;
 	root = 0;
@@ -192,10 +191,9 @@ export abstract class BaseCpu<V extends Vcpu> implements SteppedCpu {
 			sp = this.sp - 128;
 			sp -= sp & 15;
 		} else {
-			this.ticks = 0;
 			this.calls = 0;
 			this.clock = 0;
-			vcpu.arm();
+			vcpu.arm(this.stall_ms);
 			this.enter_kernel();
 		}
 		const { callee, resume } = this;
@@ -235,10 +233,9 @@ export abstract class BaseCpu<V extends Vcpu> implements SteppedCpu {
 	wake(sleeper: Asleep, ret: bigint): bigint {
 		if (this.depth) throw new Error("BUG: a sleeper wakes inside another run");
 		this.depth++;
-		this.ticks = 0;
 		this.calls = 0;
 		this.clock = 0;
-		this.vcpu.arm();
+		this.vcpu.arm(this.stall_ms);
 		this.enter_kernel();
 		try {
 			this.w.set(sleeper.words);
@@ -378,9 +375,7 @@ export abstract class BaseCpu<V extends Vcpu> implements SteppedCpu {
 	/** The stop came from the watchdog's timer or from the end of the budget. */
 	protected tick(pc: number, count: number): void {
 		if (count && this.insn_budget <= 0) throw this.stall(pc, "instruction budget spent");
-		this.ticks++;
-		if (this.ticks * this.vcpu.tick_ms >= this.stall_ms)
-			throw this.stall(pc, `stuck for ${this.stall_ms} ms`);
+		if (this.vcpu.overdue) throw this.stall(pc, `stuck for ${this.stall_ms} ms`);
 	}
 
 	protected budget(pc: number): number {

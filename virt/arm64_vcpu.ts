@@ -81,8 +81,8 @@ export class Arm64Vcpu extends UcVcpu<Offsets> {
 	private el0 = false;
 
 	/** `root1`: tables of the kernel's half (TTBR1), `root0` those of the user's (TTBR0). */
-	constructor(api: UnicornApi, ram: Ram, root1: number, root0: number, tick_ms = 250, offsets?: Offsets) {
-		super(api, KIND, ram, offsets ?? calibrate(api), tick_ms);
+	constructor(api: UnicornApi, ram: Ram, root1: number, root0: number, offsets?: Offsets) {
+		super(api, KIND, ram, offsets ?? calibrate(api));
 		// first of all 64-bit lower levels, or the walker reads AArch32 tables
 		this.write_sysreg(SCR_EL3, 0x401n);
 		this.write_sysreg(HCR_EL2, 1n << 31n);
@@ -224,7 +224,7 @@ function calibrate(api: UnicornApi): Offsets {
 	dv.setUint32(0x10100 + 128 * 4, wfi, true);
 	let hits: number[] = [];
 	for (const [i, addr] of [0x405128, 0x40634560, 0x5678abcdef0].entries()) {
-		const cpu = new Arm64Vcpu(api, ram, 0x5000, 0x1000, 1000, draft);
+		const cpu = new Arm64Vcpu(api, ram, 0x5000, 0x1000, draft);
 		cpu.gpr[0] = BigInt(addr);
 		cpu.start(0x400000, 0);
 		if (cpu.vector !== EXCP_DATA_ABORT)
@@ -238,7 +238,7 @@ function calibrate(api: UnicornApi): Offsets {
 		cpu.close();
 	}
 	if (hits.length !== 1) throw new UnknownEngine(api.version, `calibration found ${hits.length} candidates`);
-	const counting = new Arm64Vcpu(api, ram, 0x5000, 0x1000, 1000, draft);
+	const counting = new Arm64Vcpu(api, ram, 0x5000, 0x1000, draft);
 	const emu_counter = find_counter(api, counting, [
 		{ pc: 0x400040, n: 17 },
 		{ pc: 0x400100, n: 129 },

@@ -2,11 +2,11 @@
 /** What CPUs of every architecture on Unicorn have in common. */
 import koffi from "koffi";
 import type { Ram } from "./ram.ts";
+import { CLOCK_LAG_MS, type ThreadTimer } from "./timers.ts";
 import {
 	find_in_cpu,
 	type Hook,
 	SelfMemory,
-	type StopTimer,
 	UC_CTL_CPU_MODEL,
 	UC_CTL_TB_FLUSH,
 	UC_CTL_TB_REMOVE_CACHE,
@@ -14,6 +14,9 @@ import {
 	type UnicornApi,
 } from "./unicorn.ts";
 import { UnknownEngine, type Vcpu } from "./vcpu.ts";
+
+/** a stop that comes while nothing runs is lost */
+const STOP_AGAIN_MS = 250;
 
 /** A kind of engine: libunicorn's numbers, and the size of the register file. */
 export interface EngineKind {
@@ -44,8 +47,12 @@ export abstract class UcVcpu<O extends EngineOffsets> implements Vcpu {
 	protected readonly hooks: Hook[] = [];
 	protected readonly scratch = new Uint8Array(32);
 	protected readonly scratch_dv = new DataView(this.scratch.buffer);
-	private timer: StopTimer | null = null;
-	private armed = false;
+	private timer: ThreadTimer | null = null;
+	private disarming = false;
+	/** by performance.now(), and by the coarse clock */
+	private armed_at = 0;
+	private second = -1;
+	private limit_ms = 0;
 	private trace_hook: Hook | null = null;
 	private counting = false;
 	private readonly counter: BigUint64Array;
@@ -57,12 +64,10 @@ export abstract class UcVcpu<O extends EngineOffsets> implements Vcpu {
 	protected readonly env_u8: Uint8Array;
 	vector = -1;
 	error = 0;
-	readonly tick_ms: number;
 
-	constructor(api: UnicornApi, kind: EngineKind, ram: Ram, off: O, tick_ms: number) {
+	constructor(api: UnicornApi, kind: EngineKind, ram: Ram, off: O) {
 		this.api = api;
 		this.off = off;
-		this.tick_ms = tick_ms;
 		const uc = api.open(kind.arch, kind.mode);
 		this.uc = uc;
 		this.check(api.ctl_int(uc, UC_CTL_CPU_MODEL, kind.model), "CPU model");
@@ -163,14 +168,29 @@ export abstract class UcVcpu<O extends EngineOffsets> implements Vcpu {
 		this.flush_all_code();
 	}
 
-	arm(): void {
-		if (this.armed) return;
-		this.armed = true;
-		this.timer ??= this.api.stop_timer(this.uc);
-		this.timer.arm(this.tick_ms);
+	arm(limit_ms: number): void {
+		const second = this.api.clock.now();
+		if (second !== this.second || limit_ms !== this.limit_ms) {
+			this.second = second;
+			this.limit_ms = limit_ms;
+			this.armed_at = performance.now();
+			this.timer ??= this.api.stop_timer(this.uc);
+			// nothing that begins before the clock shows the next second may run into it
+			this.timer.arm(limit_ms + CLOCK_LAG_MS, STOP_AGAIN_MS);
+			if (!this.disarming) this.disarm_when_idle();
+		}
+	}
+
+	get overdue(): boolean {
+		return performance.now() - this.armed_at >= this.limit_ms;
+	}
+
+	private disarm_when_idle(): void {
+		this.disarming = true;
 		// reached only when nothing runs, since runs are synchronous: no ticks in an idle process
 		setTimeout(() => {
-			this.armed = false;
+			this.disarming = false;
+			this.second = -1;
 			this.timer?.disarm();
 		}, 1000).unref();
 	}

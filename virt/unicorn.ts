@@ -3,6 +3,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import koffi from "koffi";
 import { find_unicorn } from "./library.ts";
+import { CoarseClock, type ThreadTimer, thread_timer } from "./timers.ts";
 
 /** unicorn.h: uc_err, those that are told apart */
 export const UC_ERR_OK = 0;
@@ -42,8 +43,13 @@ export interface UnicornApi {
 	hook_code(uc: bigint, fn: (pc: number) => void): Hook;
 	hook_del(uc: bigint, hook: Hook): void;
 	strerror(err: number): string;
-	/** A timer that calls uc_emu_stop() from a thread of its own, every `ms`, while armed. */
-	stop_timer(uc: bigint): StopTimer;
+	/**
+	 * A timer that calls uc_emu_stop() from a thread of its own. What such a call stops must not go on as
+	 * if nothing had happened: behind every load and store libunicorn looks whether it is to stop, and
+	 * leaves pc at the instruction (arm64: `ldr x0, [x0]` would be executed twice).
+	 */
+	stop_timer(uc: bigint): ThreadTimer;
+	readonly clock: CoarseClock;
 	/** Offsets found by calibration, by engine kind (a memo: the same library always gives the same). */
 	readonly calibrated: Map<string, unknown>;
 }
@@ -53,18 +59,9 @@ export interface Hook {
 	readonly callback: unknown;
 }
 
-export interface StopTimer {
-	arm(ms: number): void;
-	disarm(): void;
-	remove(): void;
-}
-
 // koffi's types are global to the process, so a library is bound once: a memo, not state
 const bound = new Map<string, UnicornApi>();
 
-const SIGEV_THREAD = 2;
-const CLOCK_MONOTONIC = 1;
-const RTLD_LAZY = 1;
 const X86_INS_SYSCALL = 699;
 
 /** Bind libunicorn; the path is searched for (virt/library.ts) when not given. */
@@ -73,7 +70,6 @@ export function load_unicorn(path?: string): UnicornApi {
 	const had = bound.get(file);
 	if (had) return had;
 	const lib = koffi.load(file);
-	const libc = koffi.load("libc.so.6");
 	const uc_version = lib.func("unsigned int uc_version(void *, void *)");
 	const uc_open = lib.func("int uc_open(int arch, int mode, _Out_ uint64_t *uc)");
 	const uc_close = lib.func("int uc_close(uint64_t uc)");
@@ -93,11 +89,6 @@ export function load_unicorn(path?: string): UnicornApi {
 	const CbIntr = koffi.proto("void (uint64_t uc, uint32_t intno, uint64_t ud)");
 	const CbVoid = koffi.proto("void (uint64_t uc, uint64_t ud)");
 	const CbCode = koffi.proto("void (uint64_t uc, int64_t addr, uint32_t size, uint64_t ud)");
-	const dlopen = libc.func("uint64_t dlopen(const char *f, int flags)");
-	const dlsym = libc.func("uint64_t dlsym(uint64_t h, const char *name)");
-	const timer_create = libc.func("int timer_create(int clock, void *sev, _Out_ uint64_t *id)");
-	const timer_settime = libc.func("int timer_settime(uint64_t id, int flags, void *spec, void *old)");
-	const timer_delete = libc.func("int timer_delete(uint64_t id)");
 
 	const v = uc_version(null, null) as number;
 	const add = (uc: bigint, type: number, callback: unknown, ...extra: unknown[]): Hook => {
@@ -150,26 +141,8 @@ export function load_unicorn(path?: string): UnicornApi {
 			koffi.unregister(hook.callback as Parameters<typeof koffi.unregister>[0]);
 		},
 		strerror,
-		stop_timer(uc) {
-			const fn = BigInt(dlsym(dlopen(file, RTLD_LAZY), "uc_emu_stop") as number | bigint);
-			// struct sigevent: value, signo, notify, function
-			const sev = Buffer.alloc(64);
-			sev.writeBigUInt64LE(uc, 0);
-			sev.writeInt32LE(SIGEV_THREAD, 12);
-			sev.writeBigUInt64LE(fn, 16);
-			const out: (number | bigint)[] = [0];
-			if (timer_create(CLOCK_MONOTONIC, sev, out)) throw new Error("timer_create failed");
-			const id = BigInt(out[0]!);
-			const set = (ms: number) => {
-				const spec = Buffer.alloc(32);
-				for (const at of [0, 16]) {
-					spec.writeBigInt64LE(BigInt(Math.floor(ms / 1000)), at);
-					spec.writeBigInt64LE(BigInt(Math.floor((ms % 1000) * 1e6)), at + 8);
-				}
-				timer_settime(id, 0, spec, null);
-			};
-			return { arm: set, disarm: () => set(0), remove: () => void timer_delete(id) };
-		},
+		stop_timer: (uc) => thread_timer(file, "uc_emu_stop", uc),
+		clock: new CoarseClock(),
 		calibrated: new Map(),
 	};
 	bound.set(file, api);

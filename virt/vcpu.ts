@@ -45,9 +45,13 @@ export interface Vcpu {
 	set_root(pa: number): void;
 	/** Call `fn` before every instruction; null: no longer. Free when off. */
 	set_trace(fn: ((pc: number) => void) | null): void;
-	/** A run begins: see to it that a start ends about every tick_ms at the latest. */
-	arm(): void;
-	readonly tick_ms: number;
+	/**
+	 * A run begins: when it has not ended after about `limit_ms`, its start ends early. Not before: the
+	 * engine may then stand behind a load or store whose instruction would be executed again.
+	 */
+	arm(limit_ms: number): void;
+	/** A start that ended early did so for the limit (and not for a stop that came late). */
+	readonly overdue: boolean;
 	close(): void;
 }
 

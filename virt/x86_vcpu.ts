@@ -89,8 +89,8 @@ export class X86Vcpu extends UcVcpu<Offsets> {
 	private user_mode: Uint8Array | null = null;
 	private readonly kernel_mode: Uint8Array;
 
-	constructor(api: UnicornApi, ram: Ram, root: number, tick_ms = 250, offsets?: Offsets, cr4 = CR4_DEFAULT) {
-		super(api, KIND, ram, offsets ?? calibrate(api), tick_ms);
+	constructor(api: UnicornApi, ram: Ram, root: number, offsets?: Offsets, cr4 = CR4_DEFAULT) {
+		super(api, KIND, ram, offsets ?? calibrate(api));
 		this.write_reg(REG_CR3, BigInt(root));
 		this.write_reg(REG_CR4, cr4);
 		this.write_msr(MSR_EFER, EFER);
@@ -250,7 +250,7 @@ function calibrate(api: UnicornApi): Offsets {
 	let codes: number[] = [];
 	let olds: number[] = [];
 	for (const c of cases) {
-		const cpu = new X86Vcpu(api, ram, 0x1000, 1000, draft, CR4_NO_SMAP);
+		const cpu = new X86Vcpu(api, ram, 0x1000, draft, CR4_NO_SMAP);
 		const words = () =>
 			new Int32Array(cpu.env.buffer.slice(cpu.env.byteOffset, cpu.env.byteOffset + ENV_SIZE));
 		const before = words();
@@ -271,7 +271,7 @@ function calibrate(api: UnicornApi): Offsets {
 		}
 		cpu.close();
 	}
-	const counting = new X86Vcpu(api, ram, 0x1000, 1000, draft, CR4_NO_SMAP);
+	const counting = new X86Vcpu(api, ram, 0x1000, draft, CR4_NO_SMAP);
 	const emu_counter = find_counter(api, counting, [
 		{ pc: 0x400100, n: 17 },
 		{ pc: 0x400200, n: 129 },

@@ -123,6 +123,17 @@ describe("an arm64 machine", () => {
 		m.percpu.free_percpu(p);
 	});
 
+	it("executes loads and stores once in what runs long", () => {
+		// x1 counts in memory, x2 in a register; x3 goes through a chain of pointers
+		const f = code(
+			"sub sp, sp, #16; str xzr, [sp]; mov x2, #0; mov x3, sp; str x3, [sp, #8];" +
+				"again: ldr x1, [sp]; add x1, x1, #1; str x1, [sp]; add x2, x2, #1;" +
+				"add x3, sp, #8; ldr x3, [x3]; ldr x3, [x3]; subs x0, x0, #1; b.ne again;" +
+				"ldr x0, [sp]; sub x1, x2, x0; add x0, x0, x1, lsl #40; add sp, sp, #16; ret",
+		);
+		for (let i = 0; i < 10; i++) expect(m.run(0, f, [10_000_000])).toBe(10_000_000n);
+	});
+
 	it("ends loops by time and by count", () => {
 		const cpu = m.arch.cpus[0]!;
 		cpu.stall_ms = 300;

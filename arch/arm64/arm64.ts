@@ -33,13 +33,7 @@ export class Arm64Arch extends BaseArch {
 	}
 
 	protected make_cpu(id: number): Arm64Cpu {
-		const vcpu = new Arm64Vcpu(
-			this.api,
-			this.ram,
-			this.kernel_table.root,
-			this.no_user.root,
-			this.opts.tick_ms,
-		);
+		const vcpu = new Arm64Vcpu(this.api, this.ram, this.kernel_table.root, this.no_user.root);
 		return new Arm64Cpu(this, id, vcpu, this.opts.stall_ms ?? 10_000, this.no_user.root);
 	}
 

@@ -129,8 +129,7 @@ export class Arm64Cpu extends BaseCpu<Arm64Vcpu> {
 		if (this.depth) throw new Error("BUG: user mode entered from within the kernel");
 		const { vcpu, arch } = this;
 		this.set_table(table);
-		this.ticks = 0;
-		vcpu.arm();
+		vcpu.arm(this.stall_ms);
 		vcpu.enter_user_mode(regs.flags);
 		vcpu.tpidr_el0 = regs.tls;
 		this.g.set(regs.gpr);

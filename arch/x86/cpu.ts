@@ -147,8 +147,7 @@ export class X86Cpu extends BaseCpu<X86Vcpu> {
 		if (this.depth) throw new Error("BUG: user mode entered from within the kernel");
 		const { vcpu, arch } = this;
 		this.set_table(table);
-		this.ticks = 0;
-		vcpu.arm();
+		vcpu.arm(this.stall_ms);
 		if (!vcpu.enter_user_mode()) {
 			// the first time: let the engine itself go to user mode, and keep how that looks. It goes to
 			// address 0, where every start stops

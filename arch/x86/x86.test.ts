@@ -278,6 +278,17 @@ describe("limits", () => {
 		expect(() => m.run(0, code(`push rax; again: ${call(spin)}; jmp again`), [])).toThrow(Stall);
 	});
 
+	it("do not make loads and stores happen twice in what runs long", () => {
+		machine();
+		// rax counts in memory, rdx in a register; rcx goes through a chain of pointers
+		const f = code(
+			"sub rsp, 24; mov qword ptr [rsp], 0; xor edx, edx; mov [rsp + 8], rsp;" +
+				"again: inc qword ptr [rsp]; inc rdx; lea rcx, [rsp + 8]; mov rcx, [rcx]; mov rcx, [rcx]; dec rdi; jnz again;" +
+				"mov rax, [rsp]; sub rdx, rax; shl rdx, 40; add rax, rdx; add rsp, 24; ret",
+		);
+		for (let i = 0; i < 10; i++) expect(m.run(0, f, [10_000_000])).toBe(10_000_000n);
+	});
+
 	it("do not disturb what runs longer than a tick", () => {
 		machine();
 		const f = code("mov ecx, 400000000; again: dec ecx; jnz again; mov eax, 9; ret");

@@ -32,7 +32,7 @@ export class X86Arch extends BaseArch {
 	}
 
 	protected make_cpu(id: number): X86Cpu {
-		const vcpu = new X86Vcpu(this.api, this.ram, this.kernel_table.root, this.opts.tick_ms);
+		const vcpu = new X86Vcpu(this.api, this.ram, this.kernel_table.root);
 		return new X86Cpu(this, id, vcpu, this.opts.stall_ms ?? 10_000, this.ret_code, this.sysret_code);
 	}
 
