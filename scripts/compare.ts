@@ -4,7 +4,7 @@
  * level, and where the mirror first parts from it.
  */
 
-import { canonical_log } from "../tools/upstream/compare.ts";
+import { canonical_log, first_line_diff } from "../tools/upstream/compare.ts";
 import { compare_entries, compare_output } from "../tools/upstream/compare_run.ts";
 import type { Finding, ProgComparison } from "../tools/upstream/comparison.ts";
 import { judge_load } from "../tools/upstream/judge.ts";
@@ -12,7 +12,7 @@ import type { LoadResult } from "../tools/upstream/load_case.ts";
 import type { KernelFiles } from "../tools/upstream/machine_facts.ts";
 import type { ProgRecord, RecordLoad } from "../tools/upstream/records.ts";
 import { case_of, type ObjectFile, type ProgramOf, programs_of } from "../tools/upstream/take_record.ts";
-import { explain_by_version } from "../tools/upstream/version_diffs.ts";
+import { explain_by_version, logs_without_known } from "../tools/upstream/version_diffs.ts";
 import {
 	load_as_recorded,
 	type Machine,
@@ -21,6 +21,19 @@ import {
 	run_as_recorded,
 	run_machine_of,
 } from "./record_machine.ts";
+
+/** The first lines in which two logs differ, known differences between the releases left out. */
+function log_text(release: string, ours: string, theirs: string): string {
+	const plain = logs_without_known(release, ours, theirs);
+	const diff = first_line_diff(plain.ours, plain.theirs);
+	if (!diff) return "";
+	return [
+		`line ${diff.line}`,
+		...diff.before.map((l) => `       ${l}`),
+		...diff.theirs.map((l) => `  real ${l}`),
+		...diff.ours.map((l) => `  ours ${l}`),
+	].join("\n");
+}
 
 /** A mirror of another kernel, and what it makes of programs. */
 export class Comparer {
@@ -101,11 +114,12 @@ export class Comparer {
 				if (level !== "before" && level !== "expect")
 					result.levels[level as Finding["level"]] = ok ? "equal" : "differs";
 			for (const f of judged.findings) {
-				const why = explain_by_version(release, f.level, got, brief, canonical);
+				const theirs = { err: brief.err, log: full.log ?? "" };
+				const why = explain_by_version(release, { level: f.level, ours: got, theirs });
 				result.findings.push({
 					level: f.level as Finding["level"],
-					text: f.text,
-					...(why && { version: why.id }),
+					text: f.level === "log" && !why ? log_text(release, got.log, full.log ?? "") : f.text,
+					...(why && { version: why.map((d) => d.id) }),
 				});
 				if (why) result.levels[f.level as Finding["level"]] = "version";
 			}

@@ -58,6 +58,9 @@ export class Kallsyms {
 	define(name: string, addr: bigint): void {
 		if (!this.by_name.has(name)) this.by_name.set(name, addr);
 	}
+	redefine(name: string, addr: bigint): void {
+		this.by_name.set(name, addr);
+	}
 	lookup(addr: bigint): { name: string; offset: bigint } | undefined {
 		let lo = 0;
 		let hi = this.order.length;
@@ -180,6 +183,8 @@ export function bootRecordKernel(files: KernelFiles): RecordKernel {
 	const { arch } = files.facts;
 	const symbols = new Kallsyms(Buffer.from(kallsyms).toString("latin1"));
 	for (const [name, addr] of DATA[arch]) symbols.define(name, addr);
+	const thunk = files.facts.x86?.return_thunk;
+	if (thunk !== undefined) symbols.redefine("__x86_return_thunk", BigInt(`0x${thunk}`));
 	let stand_in = STAND_INS[arch].from;
 	for (const data of Object.values(moduleBtfs)) {
 		for (const name of functions_of(data)) {

@@ -72,6 +72,7 @@ async function record(args: Args): Promise<number> {
 			});
 			// the mirror's questions say which symbols a comparison needs
 			for (const rec of progs) comparer.compare(object, rec);
+			process.stderr.write(`${obj}: ${progs.length} programs\n`);
 			if (progs.length === 0) continue;
 			objects.set(obj, progs);
 			if (args["with-objects"]) elf.set(obj, object.bytes);

@@ -15,8 +15,8 @@ export interface Finding {
 	level: CompareLevel;
 	/** The first difference, with its place. */
 	text: string;
-	/** The known version difference that explains it. */
-	version?: string;
+	/** The known version differences that explain it. */
+	version?: string[];
 }
 
 /** One load of one program. */
@@ -43,6 +43,7 @@ export const NORMALISATIONS: readonly string[] = [
 	"xlated: map ids and kernel addresses stand for what they name, one for one throughout the program. Calls are compared as they are: by the other kernel's symbols, which are plugged into the mirror.",
 	"jited: compared whole, byte for byte, with the line table and the places of functions. The mirror's image is made for the other kernel's addresses: helpers are at its symbols, images where it had them, maps and data where its image loads them from.",
 	"run, maps: the other kernel runs each program twice; eight bytes that are not the same both times (times, random numbers) are not compared, nor is such a return value or such a map of elements.",
+	"maps: eight bytes that are a kernel address on both sides are not compared (list heads, nodes of trees).",
 	"run: programs get 64 zero bytes, or what --data-in, --ctx-in or --seed say; programs of type syscall get the context only.",
 	"An arena is mapped in the mirror where the other kernel's process had it.",
 	"The mirror has the other kernel's vmlinux BTF, configuration, mitigations and CPU features.",
@@ -103,9 +104,9 @@ export function comparison_lines(c: ProgComparison): string {
 	const name = `${c.obj}/${c.prog}${c.unpriv ? " (unprivileged)" : ""}`;
 	const lines = [`${colours.bold(name)}: ${levels.join("  ")}`];
 	for (const f of c.findings) {
-		const known = VERSION_DIFFS.find((d) => d.id === f.version);
+		const known = f.version && VERSION_DIFFS.filter((d) => f.version?.includes(d.id));
 		const head = known
-			? `${f.level}, known since ${known.since} (${known.id}): ${known.what}`
+			? `${f.level}, by version: ${known.map((d) => `${d.what} (${d.id}, since ${d.since})`).join("; ")}`
 			: `${f.level}:`;
 		lines.push(
 			`  ${head}`,

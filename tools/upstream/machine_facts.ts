@@ -26,6 +26,8 @@ export interface X86Facts {
 	ibt: boolean;
 	retpoline: "off" | "thunk" | "lfence";
 	rethunk: boolean;
+	/** Address of the thunk that functions return through (hex): mitigations choose one of several. */
+	return_thunk?: string | undefined;
 	sls: boolean;
 	bmi2: boolean;
 	pgtable_levels: 4 | 5;
@@ -86,7 +88,7 @@ const EXIT: Insn = [0x95, 0, 0, 0, 0];
 const mov = (dst: number, imm: number): Insn => [0xb7, dst, 0, 0, imm];
 
 /** The image and the rewritten instructions of a socket filter; null where the kernel does not show them. */
-function made_of(lib: Libbpf, insns: readonly Insn[]): { image: Buffer; xlated: Buffer } | null {
+function made_of(lib: Libbpf, insns: readonly Insn[]): { image: Buffer; addr: bigint } | null {
 	const bytes = new Uint8Array(insns.length * 8);
 	for (const [i, [code, dst_reg, src_reg, off, imm]] of insns.entries())
 		set_insn(bytes, i, { code, dst_reg, src_reg, off, imm });
@@ -95,7 +97,7 @@ function made_of(lib: Libbpf, insns: readonly Insn[]): { image: Buffer; xlated: 
 	const info = bpf_prog_get_info_by_fd(lib, fd);
 	lib.sys.close(fd);
 	if (typeof info === "number") return null;
-	return { image: Buffer.from(info.jited_prog_insns), xlated: Buffer.from(info.xlated_prog_insns) };
+	return { image: Buffer.from(info.jited_prog_insns), addr: info.jited_ksyms[0] ?? 0n };
 }
 
 function with_map<T>(lib: Libbpf, type: number, fn: (fd: number) => T): T | null {
@@ -109,8 +111,17 @@ function with_map<T>(lib: Libbpf, type: number, fn: (fd: number) => T): T | null
 const has = (image: Buffer | undefined, hex: string): boolean =>
 	image?.includes(Buffer.from(hex, "hex")) ?? false;
 
+/** Where the jump at a place of an image goes (hex); without addresses, nowhere. */
+function target(made: { image: Buffer; addr: bigint }, at: number): string | undefined {
+	if (made.addr === 0n) return undefined;
+	return (made.addr + BigInt(at + 5) + BigInt(made.image.readInt32LE(at + 1))).toString(16);
+}
+
 function x86_facts(sys: Sys, lib: Libbpf): X86Facts {
-	const image = made_of(lib, [mov(0, 0), EXIT])?.image;
+	const made = made_of(lib, [mov(0, 0), EXIT]);
+	const image = made?.image;
+	// jmp to the thunk at the end; with SLS mitigated an int3 behind it
+	const jump = [5, 6].map((n) => (image?.length ?? 0) - n).find((at) => image?.[at] === 0xe9);
 	const tail = with_map(lib, BPF_MAP_TYPE_PROG_ARRAY, (fd) =>
 		// tail_call(ctx, map, r3), the index unknown so that it stays an indirect jump
 		made_of(lib, [
@@ -130,7 +141,8 @@ function x86_facts(sys: Sys, lib: Libbpf): X86Facts {
 	return {
 		ibt: has(image?.subarray(0, 4), "f30f1efa"),
 		retpoline: direct ? (has(tail, "0faee8ffe1") ? "lfence" : "off") : "thunk",
-		rethunk: image?.at(-5) === 0xe9 || image?.at(-6) === 0xe9,
+		rethunk: jump !== undefined,
+		return_thunk: made && jump !== undefined ? target(made, jump) : undefined,
 		sls: ends("c3cc") || image?.at(-6) === 0xe9,
 		bmi2: /\bbmi2\b/.test(cpuinfo),
 		pgtable_levels: /\bla57\b/.test(cpuinfo) ? 5 : 4,

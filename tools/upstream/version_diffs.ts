@@ -3,6 +3,7 @@
  * What newer kernels do otherwise than 6.12, each with the commit that made it so. The comparison with a
  * newer kernel tells these from defects by the rules here, and tests expect the newer outcome to be there.
  */
+import { canonical_log, first_line_diff } from "./compare.ts";
 
 /** One known difference. */
 export interface VersionDiff {
@@ -17,8 +18,12 @@ export interface VersionDiff {
 	readonly tests?: readonly string[];
 	/** Lines of a newer log, and what 6.12 says in their place. */
 	readonly log?: readonly (readonly [newer: RegExp, of_6_12: string])[];
-	/** Whether it is what makes two loads differ. */
+	/** What is left out of a log of 6.12 that is held against a newer one. */
+	readonly log_of_6_12?: readonly (readonly [of_6_12: RegExp, newer: string])[];
+	/** Whether it is what makes two loads differ, at a level other than their logs. */
 	readonly explains?: (d: Differing) => boolean;
+	/** Whether it is what makes the first lines differ in which two logs part; all that follows, it explains too. */
+	readonly parts?: (ours: string, theirs: string) => boolean;
 }
 
 /** What both kernels made of a load in which they differ at a level. */
@@ -42,6 +47,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "d402755ced2e bpf: Unify resource leak checks",
 		what: "leaving with a lock, RCU or preemption section names the place, not the missing call",
 		log: [
+			[/^BPF_EXIT instruction in main prog would lead to reference leak\n/gm, ""],
 			[
 				/^(?:BPF_EXIT instruction in main prog|bpf_throw) cannot be used inside bpf_spin_lock-ed region$/gm,
 				"bpf_spin_unlock is missing",
@@ -57,6 +63,46 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		],
 	},
 	{
+		id: "references-in-order",
+		since: "6.14",
+		commit: "1995edc5f908 bpf: Consolidate locks and reference state in verifier state",
+		what: "locks are references too, and refs= is printed where these change",
+		parts: (ours, theirs) => ours.replace(/ refs=[\d,]+/g, "") === theirs.replace(/ refs=[\d,]+/g, ""),
+	},
+	{
+		id: "lookup-not-null",
+		since: "6.14",
+		commit: "d2102f2f5d75 bpf: verifier: Support eliding map lookup nullness",
+		what: "a lookup in an array by a known index within its bounds does not give NULL",
+		parts: (ours, theirs) =>
+			/call bpf_map_lookup_elem#1 .*=map_value_or_null\(/.test(ours) &&
+			/call bpf_map_lookup_elem#1 .*=map_value\(/.test(theirs),
+	},
+	{
+		id: "live-registers",
+		since: "6.15",
+		commit: "14c8552db644 bpf: simple DFA-based live registers analysis",
+		what: "a log of level 2 begins with the registers that are live before each instruction",
+		log: [[/^Live regs before insn:\n(?: *(?:\d+ +)?\d+: [.\d]{10} .*\n)+/gm, ""]],
+	},
+	{
+		id: "no-register-liveness",
+		since: "6.18",
+		commit: "107e16979905 bpf: disable and remove registers chain based liveness",
+		what: "registers have no read and write marks, states are counted and pruned by other liveness",
+		log: [
+			[/^\([\d,]+\) frame \d+ insn \d+ (?:\+(?:live|written)(?: [-\d,]+)? ?)+\n/gm, ""],
+			[/ max_states_per_insn \d+ total_states \d+ peak_states \d+ mark_read \d+$/gm, ""],
+			[/ R10=fp0(?= |$)/gm, ""],
+		],
+		log_of_6_12: [
+			[/ max_states_per_insn \d+ total_states \d+ peak_states \d+ mark_read \d+$/gm, ""],
+			[/\b(R\d+|fp-\d+)_r?w?D?=/g, "$1="],
+			[/ R10=fp0(?= |$)/gm, ""],
+		],
+		explains: (d) => d.level === "stats" && d.ours.err === d.theirs.err,
+	},
+	{
 		id: "sleepable-subprogs",
 		since: "6.15",
 		commit: "e2d8f560d178 bpf: Summarize sleepable global subprogs",
@@ -69,6 +115,8 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "2ddef1783c43 bpf: Allow refcounted bpf_rb_node used in bpf_rbtree_{remove,left,right}",
 		what: "bpf_rbtree_remove() takes an owning reference too",
 		tests: ["verifier_objects/tree_remove_owned"],
+		parts: (ours) =>
+			/^rbtree_remove (?:node input must be non-owning ref|not allowed in rbtree cb)/m.test(ours),
 	},
 	{
 		id: "css-rstat",
@@ -111,16 +159,35 @@ export function log_as_of_6_12(release: string | undefined, log: string): string
 	return text;
 }
 
-/** The known difference between 6.12 and a release that makes a load differ at a level; null when it is none. */
-export function explain_by_version(
+/** Two logs without what known differences make of them, and those differences. */
+export function logs_without_known(
 	release: string,
-	level: string,
-	ours: { readonly err: number; readonly log: string },
-	brief: { readonly err: number },
-	full: { readonly log?: string },
-): VersionDiff | null {
+	ours: string,
+	theirs: string,
+): { ours: string; theirs: string; used: VersionDiff[] } {
+	let a = ours;
+	let b = theirs;
+	const used: VersionDiff[] = [];
+	for (const d of version_diffs(release)) {
+		const [was_a, was_b] = [a, b];
+		for (const [from, to] of d.log_of_6_12 ?? []) a = a.replace(from, to);
+		for (const [from, to] of d.log ?? []) b = b.replace(from, to);
+		if (a !== was_a || b !== was_b) used.push(d);
+	}
+	return { ours: canonical_log(a), theirs: canonical_log(b), used };
+}
+
+/** The known differences between 6.12 and a release that make a load differ at a level; null when it is none. */
+export function explain_by_version(release: string, d: Differing): VersionDiff[] | null {
 	const known = version_diffs(release);
 	if (known.length === 0) return null;
-	const theirs = { err: brief.err, log: full.log ?? "" };
-	return known.find((d) => d.explains?.({ level, ours, theirs })) ?? null;
+	const one = known.find((k) => k.explains?.(d));
+	if (one) return [one];
+	const { ours, theirs, used } = logs_without_known(release, d.ours.log, d.theirs.log);
+	const diff = first_line_diff(ours, theirs, 0, 1);
+	if (!diff) return d.level === "log" ? used : null;
+	// what the verifier took another way it also rewrote, and the JIT compiled, in another way
+	const parting = known.find((k) => k.parts?.(diff.ours[0] ?? "", diff.theirs[0] ?? ""));
+	if (!parting) return null;
+	return d.level === "log" ? [...used, parting] : [parting];
 }
