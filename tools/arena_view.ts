@@ -35,7 +35,10 @@ export class Owners {
 
 const hex = (v: bigint | number, digits = 0): string => `0x${BigInt(v).toString(16).padStart(digits, "0")}`;
 
-/** Numbers in order as ranges: 1-3, 7. */
+/** Ranges shown at most. */
+const RANGES = 12;
+
+/** Numbers in order as ranges: 1-3, 7; of very many the first ones and the last one. */
 export function ranges(numbers: readonly number[]): string {
 	const out: string[] = [];
 	for (let i = 0; i < numbers.length; ) {
@@ -44,6 +47,7 @@ export function ranges(numbers: readonly number[]): string {
 		out.push(i === j ? `${numbers[i]}` : `${numbers[i]}-${numbers[j]}`);
 		i = j + 1;
 	}
+	if (out.length > RANGES) out.splice(RANGES - 2, out.length - RANGES + 1, "…");
 	return out.join(", ");
 }
 
@@ -115,7 +119,7 @@ function line(run: readonly ArenaEvent[]): string {
 			const what = e.write
 				? "a store or atomic to a page that is not there is lost"
 				: "a load from a page that is not there is 0";
-			const where = e.page < 0 ? "outside" : `page ${pages}`;
+			const where = e.page < 0 ? "outside of what is mapped or in a guard" : `page ${pages}`;
 			return `miss   ${e.prog}() at instruction ${e.insn}, ${where}: ${what}${times}`;
 		}
 	}

@@ -106,5 +106,8 @@ describe("bpf-mirror arena", () => {
 		for (const bad of ["", "run:", "read:x", "read:-1", "set:a=", "set:a=zz", "write:1", "read:99999999"])
 			expect(parseStep(bad), bad).toMatch(/is no step/);
 		expect(ranges([0, 1, 2, 5, 7, 8])).toBe("0-2, 5, 7-8");
+		const even = (n: number): number[] => Array.from({ length: n }, (_, i) => 2 * i);
+		expect(ranges(even(12))).toBe("0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22");
+		expect(ranges(even(50))).toBe("0, 2, 4, 6, 8, 10, 12, 14, 16, 18, …, 98");
 	});
 });
