@@ -116,6 +116,31 @@ for (const arch of ["x86_64", "arm64"] as const) {
 				expect(sys.getpid()).toBeGreaterThan(1);
 			}));
 
+		it("calls the process's machine code, and comes back from where it faults", () =>
+			inProcess(async (sys) => {
+				const at = anonymous(sys, 1, 7);
+				// the sum of two arguments; a load from address 8
+				const [sum, load] =
+					arch === "arm64" ? ["0000018bc0035fd6", "000180d2000040f9"] : ["488d043ec3", "488b042508000000"];
+				sys.store(at, Buffer.from(sum, "hex"));
+				sys.store(at + 64, Buffer.from(load, "hex"));
+				expect(sys.callNative(at, 40, 2)).toBe(42n);
+				for (let i = 0; i < 3; i++) {
+					try {
+						sys.callNative(at + 64);
+						throw new Error("no fault");
+					} catch (e) {
+						expect(e).toMatchObject({ addr: 8, signal: "SIGSEGV" });
+					}
+					expect(sys.callNative(at, -1, 0)).toBe(2n ** 64n - 1n);
+				}
+				await sys.thread(async (t) => {
+					expect(t.callNative!(at, 1, 2)).toBe(3n);
+					expect(() => t.callNative!(at + 64)).toThrow(UserFault);
+				});
+				expect(sys.getpid()).toBeGreaterThan(1);
+			}));
+
 		it("makes stores that cannot fault with the next request, in order", () =>
 			inProcess((sys) => {
 				const at = anonymous(sys, 256);

@@ -19,10 +19,11 @@ const OP_THREAD = 5;
 const OP_EXIT = 6;
 const OP_PROCESS = 7;
 const OP_END = 8;
+const OP_CALL = 9;
 
 export const SEQ_HELLO = 0xfffffffe;
 const SEQ_DEAD = 0xffffffff;
-export const AGENT_VERSION = 1;
+export const AGENT_VERSION = 2;
 /** Ports 2 to this one serve threads; 1 is the control port. */
 export const NR_PORTS = 31;
 
@@ -125,6 +126,8 @@ export class Request {
 
 interface Result {
 	readonly ret: number;
+	/** The same, all 64 bits of it. */
+	readonly bits: bigint;
 	readonly addr: number;
 	readonly signal: number;
 	readonly data: Buffer;
@@ -182,6 +185,7 @@ class Channel {
 				const n = body.readUInt32LE(at + 20);
 				out.push({
 					ret: Number(body.readBigInt64LE(at)),
+					bits: body.readBigUInt64LE(at),
 					addr: Number(BigInt.asIntN(64, body.readBigUInt64LE(at + 8))),
 					signal: body.readUInt32LE(at + 16),
 					data: body.subarray(at + 24, at + 24 + n),
@@ -403,6 +407,14 @@ export class RemoteSys implements Sys {
 		ts.writeBigInt64LE(BigInt(Math.floor(ns % 1e9)), 8);
 		const at = this.scratch;
 		return (await this.sleep(new Request().store(at, ts).syscall(this.nr.nanosleep, [at, 0])))[0]!.ret;
+	}
+	callNative(addr: number, ...args: (number | bigint)[]): bigint {
+		// it may make system calls of its own
+		this.process.forgetAll();
+		this.send(new Request().op(OP_CALL, 0, [addr, ...Array.from({ length: 6 }, (_, i) => args[i] ?? 0)]));
+		const r = this.channel.answer()[0]!;
+		if (r.signal) throw new UserFault(r.addr, false, r.signal === SIGBUS ? "SIGBUS" : "SIGSEGV");
+		return r.bits;
 	}
 	clockMonotonic(): bigint {
 		const at = this.scratch;

@@ -18,19 +18,20 @@
  *   OP_EXIT     end this thread                                ret: 0
  *   OP_PROCESS  arg: port (control port only)                  ret: pid of a new process
  *   OP_END      arg: port (control port only)                  ret: wait status of the process that was killed
+ *   OP_CALL     arg: address of a function, six arguments      ret: what it returned
  *
- * A load or store that faults gives the signal and the address in its result; what follows it is not done. When a
+ * A load, store or call that faults gives the signal and the address in its result; what follows it is not done. When a
  * process ends by itself, init says so on the ports of its threads: an answer with seq SEQ_DEAD and the wait status.
  */
 typedef unsigned long u64;
 typedef unsigned int u32;
 typedef long s64;
 
-enum { OP_SYSCALL = 1, OP_LOAD, OP_STORE, OP_FILL, OP_THREAD, OP_EXIT, OP_PROCESS, OP_END };
+enum { OP_SYSCALL = 1, OP_LOAD, OP_STORE, OP_FILL, OP_THREAD, OP_EXIT, OP_PROCESS, OP_END, OP_CALL };
 
 #define SEQ_HELLO 0xfffffffeu
 #define SEQ_DEAD 0xffffffffu
-#define VERSION 1
+#define VERSION 2
 #define NR_PORTS 31
 #define FIRST_FD 900 /* descriptors of the ports: out of the way of those that tests look at */
 #define BUF_SIZE (2ul << 20) /* a half for the request, a half for the answer */
@@ -45,19 +46,25 @@ struct kernel_sigaction { void *handler; u64 flags; void *restorer; u64 mask; };
 /* Text between copy and copy_end may fault: the handler goes on at copy_fault with signal and address as the result. */
 extern struct fault copy(void *to, const void *from, u64 n);
 extern char copy_end[], copy_fault[];
+/* A call of the client's code under way: where the handler puts the stack back to, and why. */
+struct call { s64 tid; u64 sp, signal, addr; };
+/* Calls (*a)(a[1], …, a[6]); *sp is the stack at call_end, where the handler goes on. */
+extern s64 call_native(const u64 *a, u64 *sp);
+extern char call_end[];
 /* clone(2) of a thread that runs thread_main(arg) on its own stack. */
 extern s64 spawn(u64 flags, void *stack, u64 arg);
 
 #if defined(__x86_64__)
 enum {
 	NR_read = 0, NR_write = 1, NR_close = 3, NR_mmap = 9, NR_sigaction = 13, NR_sigprocmask = 14, NR_nanosleep = 35,
-	NR_getpid = 39, NR_clone = 56, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_setsid = 112, NR_mount = 165, NR_reboot = 169,
+	NR_getpid = 39, NR_gettid = 186, NR_clone = 56, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_setsid = 112, NR_mount = 165, NR_reboot = 169,
 	NR_openat = 257, NR_mkdirat = 258, NR_ppoll = 271, NR_signalfd4 = 289, NR_dup3 = 292, NR_finit_module = 313,
 };
 #define SA_RESTORER 0x04000000
 #define UC_PC 168
 #define UC_RET0 144 /* rax */
 #define UC_RET1 136 /* rdx */
+#define UC_SP 160
 extern void sigreturn(void);
 
 static s64 sys(s64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
@@ -71,7 +78,7 @@ static s64 sys(s64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 }
 
 __asm__(".text\n"
-	".globl _start, copy, copy_end, copy_fault, spawn, sigreturn\n"
+	".globl _start, copy, copy_end, copy_fault, call_native, call_end, spawn, sigreturn\n"
 	"_start: xor %ebp, %ebp; and $-16, %rsp; call init_main\n"
 	"sigreturn: mov $15, %eax; syscall\n"
 	"spawn: mov %rdx, %r9; xor %edx, %edx; xor %r10d, %r10d; xor %r8d, %r8d; mov $56, %eax; syscall\n"
@@ -84,18 +91,23 @@ __asm__(".text\n"
 	"4:	test $1, %dl; jz 5f; mov (%rsi), %al; mov %al, (%rdi)\n"
 	"5:	xor %eax, %eax; xor %edx, %edx; ret\n"
 	"copy_end:\n"
-	"copy_fault: ret\n");
+	"copy_fault: ret\n"
+	"call_native: push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15; sub $8, %rsp\n"
+	"	mov %rsp, (%rsi); mov %rdi, %rax; mov 8(%rax), %rdi; mov 16(%rax), %rsi; mov 24(%rax), %rdx\n"
+	"	mov 32(%rax), %rcx; mov 40(%rax), %r8; mov 48(%rax), %r9; call *(%rax)\n"
+	"call_end: add $8, %rsp; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx; ret\n");
 #elif defined(__aarch64__)
 enum {
 	NR_dup3 = 24, NR_fcntl = 25, NR_mkdirat = 34, NR_mount = 40, NR_openat = 56, NR_close = 57, NR_read = 63, NR_write = 64,
 	NR_ppoll = 73, NR_signalfd4 = 74, NR_exit = 93, NR_nanosleep = 101, NR_kill = 129, NR_sigaction = 134,
-	NR_sigprocmask = 135, NR_reboot = 142, NR_setsid = 157, NR_getpid = 172, NR_clone = 220, NR_mmap = 222, NR_wait4 = 260,
+	NR_sigprocmask = 135, NR_reboot = 142, NR_setsid = 157, NR_getpid = 172, NR_gettid = 178, NR_clone = 220, NR_mmap = 222, NR_wait4 = 260,
 	NR_finit_module = 273,
 };
 #define SA_RESTORER 0
 #define UC_PC 440
 #define UC_RET0 184 /* x0 */
 #define UC_RET1 192 /* x1 */
+#define UC_SP 432
 #define sigreturn ((void *)0)
 
 static s64 sys(s64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
@@ -107,7 +119,7 @@ static s64 sys(s64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 }
 
 __asm__(".text\n"
-	".globl _start, copy, copy_end, copy_fault, spawn\n"
+	".globl _start, copy, copy_end, copy_fault, call_native, call_end, spawn\n"
 	"_start: mov x29, #0; bl init_main\n"
 	"spawn:	mov x9, x2; mov x2, #0; mov x3, #0; mov x4, #0; mov x8, #220; svc #0\n"
 	"	cbnz x0, 1f; mov x29, #0; mov x0, x9; bl thread_main\n"
@@ -119,7 +131,12 @@ __asm__(".text\n"
 	"4:	tbz x2, #0, 5f; ldrb w3, [x1]; strb w3, [x0]\n"
 	"5:	mov x0, #0; mov x1, #0; ret\n"
 	"copy_end:\n"
-	"copy_fault: ret\n");
+	"copy_fault: ret\n"
+	"call_native: stp x29, x30, [sp, #-96]!; stp x19, x20, [sp, #16]; stp x21, x22, [sp, #32]\n"
+	"	stp x23, x24, [sp, #48]; stp x25, x26, [sp, #64]; stp x27, x28, [sp, #80]; mov x9, sp; str x9, [x1]\n"
+	"	mov x9, x0; ldr x10, [x9]; ldp x0, x1, [x9, #8]; ldp x2, x3, [x9, #24]; ldp x4, x5, [x9, #40]; blr x10\n"
+	"call_end: ldp x19, x20, [sp, #16]; ldp x21, x22, [sp, #32]; ldp x23, x24, [sp, #48]\n"
+	"	ldp x25, x26, [sp, #64]; ldp x27, x28, [sp, #80]; ldp x29, x30, [sp], #96; ret\n");
 #endif
 
 #define SYS(nr, a, b, c, d, e, f) sys(NR_##nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f))
@@ -132,6 +149,8 @@ void thread_main(u64 port);
 
 /* The process that reads a port, 0 for none; shared by all of them. */
 static int *owner;
+/* Calls by the port of their thread. */
+static struct call calls[NR_PORTS + 1];
 
 void *memcpy(void *to, const void *from, u64 n)
 {
@@ -184,6 +203,15 @@ static void on_fault(int sig, char *info, char *uc)
 		*(u64 *)(uc + UC_PC) = (u64)copy_fault;
 		*(u64 *)(uc + UC_RET0) = sig;
 		*(u64 *)(uc + UC_RET1) = *(u64 *)(info + 16);
+		return;
+	}
+	s64 tid = SYS(gettid, 0, 0, 0, 0, 0, 0);
+	for (struct call *c = calls; c <= calls + NR_PORTS; c++) {
+		if (c->tid != tid) continue;
+		*(u64 *)(uc + UC_PC) = (u64)call_end;
+		*(u64 *)(uc + UC_SP) = c->sp;
+		c->signal = sig;
+		c->addr = *(u64 *)(info + 16);
 		return;
 	}
 	SYS(sigaction, sig, &(struct kernel_sigaction){ 0 }, 0, 8, 0, 0); /* end as any process would */
@@ -290,6 +318,14 @@ static int answer(u64 port, char *in, char *out)
 			r->ret = fill(a[0], a[1], a[2]);
 		} else if (op->op == OP_THREAD && port != 1) {
 			r->ret = new_thread(port, a[0]);
+		} else if (op->op == OP_CALL && port != 1) {
+			struct call *c = calls + port;
+			p += 48;
+			c->signal = 0;
+			c->tid = SYS(gettid, 0, 0, 0, 0, 0, 0);
+			r->ret = call_native(a, &c->sp);
+			c->tid = 0;
+			f = (struct fault){ c->signal, c->addr };
 		} else if (op->op == OP_EXIT && port != 1) {
 			go_on = 0;
 		} else if (op->op == OP_PROCESS && port == 1) {
