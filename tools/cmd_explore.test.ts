@@ -81,6 +81,24 @@ test("what is wrong with an object of one's own is found, shown step by step, an
 	);
 });
 
+test("what a variable must be in the end is held against every end", async () => {
+	const two = (prog: string) => ["--object", object, "--task", `${prog}@0`, "--task", `${prog}@1`];
+	const lost = await explore(...two("plain"), "--expect", "plain_sum=2");
+	expect(lost.code).toBe(1);
+	expect(lost.out).toMatch(/^ {2}assertion: plain_sum is 1, not 2$/m);
+	expect(lost.out).toMatch(/ --expect plain_sum=2 --consumer poll --replay \S+$/m);
+	expect((await explore(...two("atomic"), "--expect", "atomic_sum=2")).code).toBe(0);
+	expect((await explore(...two("plain"), "--expect", "nothing=2")).err).toBe(
+		"explore has no variable nothing\n",
+	);
+});
+
+test("a program that cannot be taken back is named", async () => {
+	const { err, code } = await explore("--object", object, "--task", "update");
+	expect(err).toBe("update/cpu0 calls htab_map_update_elem, which cannot be taken back\n");
+	expect(code).toBe(1);
+});
+
 test("a mistake is one line", async () => {
 	const cases: [string[], RegExp][] = [
 		[["nothing"], /^there is no scenario nothing \(--list names them\)\n$/],

@@ -27,6 +27,7 @@ interface Args {
 	consumer: string;
 	"user-samples": number;
 	set?: string[];
+	expect?: string[];
 	random: number | undefined;
 	seed: number;
 	preemptions: string | undefined;
@@ -115,6 +116,12 @@ export function exploreCommand(done: (code: number) => void): CommandModule<obje
 					requiresArg: true,
 					describe: "NAME=NUMBER: a const volatile variable of 32 bits",
 				})
+				.option("expect", {
+					type: "string",
+					array: true,
+					requiresArg: true,
+					describe: "NAME=NUMBER: what a variable must be in the end",
+				})
 				.option("random", {
 					type: "number",
 					requiresArg: true,
@@ -165,11 +172,8 @@ function own(args: Args): Scenario {
 	];
 	if (threads.length === 0) throw new ScenarioError("no program to run: --task, --irq or --nmi");
 	const rodata: Record<string, number> = {};
-	for (const s of args.set ?? []) {
-		const m = /^(\w+)=(-?\d+|0x[0-9a-f]+)$/i.exec(s);
-		if (!m) throw new ScenarioError(`${s} is not NAME=NUMBER`);
-		rodata[m[1]!] = Number(m[2]);
-	}
+	for (const [name, v] of assignments(args.set)) rodata[name] = Number(v);
+	const expect = Object.fromEntries(assignments(args.expect));
 	return {
 		name: args.object!.replace(/^.*\//, "").replace(/(\.bpf)?\.o$/, ""),
 		about: args.object!,
@@ -177,7 +181,17 @@ function own(args: Args): Scenario {
 		consumer: args.consumer as Scenario["consumer"],
 		userSamples: args["user-samples"],
 		rodata,
+		expect,
 	};
+}
+
+/** NAME=NUMBER, several of them. */
+function assignments(list: readonly string[] | undefined): [string, bigint][] {
+	return (list ?? []).map((s) => {
+		const m = /^(\w+)=(-?)(\d+|0x[0-9a-f]+)$/i.exec(s);
+		if (!m) throw new ScenarioError(`${s} is not NAME=NUMBER`);
+		return [m[1]!, m[2] ? -BigInt(m[3]!) : BigInt(m[3]!)];
+	});
 }
 
 function chosen(args: Args): Scenario[] {
@@ -244,6 +258,7 @@ function one(s: Scenario, args: Args): Report {
 	};
 	const opts = {
 		outcome: () => run.outcome(),
+		check: () => run.check(),
 		maxStates: args["max-states"],
 		maxSteps: args["max-steps"],
 		progress,
@@ -342,7 +357,7 @@ function ownFlags(args: Args): string {
 		(v ?? []).map((t) => ` --${flag} ${t}`).join("");
 	return (
 		` --object ${args.object}${list("task", args.task)}${list("irq", args.irq)}${list("nmi", args.nmi)}` +
-		`${list("set", args.set)} --consumer ${args.consumer}` +
+		`${list("set", args.set)}${list("expect", args.expect)} --consumer ${args.consumer}` +
 		(args["user-samples"] > 0 ? ` --user-samples ${args["user-samples"]}` : "")
 	);
 }

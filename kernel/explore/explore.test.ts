@@ -9,8 +9,9 @@ import { u64_to_addr } from "../../lib/addr.ts";
 import { readProg } from "../../selftests/bpf/skel.ts";
 import { type Scenario, ScenarioRun } from "../../tools/explore/scenario.ts";
 import { scenarioByName } from "../../tools/explore/scenarios.ts";
+import { ring_buffer__consume } from "../../tools/lib/bpf/libbpf.ts";
 import { bpf_ringbuf_commit, type bpf_ringbuf_map } from "../bpf/ringbuf.ts";
-import { Hash, StateSet } from "./hash.ts";
+import { Hash, StateGraph, StateSet } from "./hash.ts";
 import { parse_schedule, type SearchResult, schedule_text } from "./search.ts";
 
 const PAGE = 4096;
@@ -111,6 +112,44 @@ describe("drains of a user ring buffer", () => {
 			const taken = e.split(" ").map((v) => Math.max(0, Number(v)));
 			expect(taken[0]! + taken[1]!).toBeLessThanOrEqual(2);
 		}
+	});
+});
+
+describe("memory that programs share", () => {
+	const counting = (prog: string, flavour: "task" | "irq", expect: Record<string, bigint>): Scenario => ({
+		name: prog,
+		about: "",
+		threads: [
+			{ prog, cpu: 0, flavour: "task", runs: 1 },
+			{ prog, cpu: flavour === "irq" ? 0 : 1, flavour, runs: 1 },
+		],
+		consumer: "none",
+		expect,
+	});
+	const search = (r: ScenarioRun): SearchResult =>
+		r.exploration.search({ check: () => r.check(), outcome: () => r.outcome() }).exhaustive();
+
+	for (const engine of ["x86_64", "arm64", "interpreter"] as const)
+		it(`additions are lost where nothing keeps them apart, on ${engine}`, () => {
+			for (const flavour of ["task", "irq"] as const) {
+				const r = start(counting("plain", flavour, { plain_sum: 2n }), engine);
+				expect(search(r).finding).toEqual({ kind: "assertion", text: "plain_sum is 1, not 2" });
+				run!.close();
+				const a = start(counting("atomic", flavour, { atomic_sum: 2n }), engine);
+				expect(search(a).finding).toBeNull();
+				run!.close();
+				run = null;
+			}
+		});
+
+	it("a spin lock keeps them apart, and interrupts too", () => {
+		const r = start("spin-lock");
+		const found = search(r);
+		expect(found.finding).toBeNull();
+		expect(found.complete).toBe(true);
+		run!.close();
+		const irq = start(counting("locked", "irq", { locked_sum: 2n }));
+		expect(search(irq).finding).toBeNull();
 	});
 });
 
@@ -239,15 +278,49 @@ describe("planted bugs", () => {
 			consume: (sys, rb, sample) => {
 				const ring = rb.rings[0]!;
 				const cons = sys.load64(ring.consumer_pos);
-				if (cons >= sys.load64(ring.producer_pos)) return;
+				if (cons >= sys.load64(ring.producer_pos)) return true;
 				const at = ring.data + Number(cons % BigInt(ring.mask + 1));
 				const len = sys.load32(at);
-				if (len >= BUSY) return;
+				if (len >= BUSY) return true;
 				sys.store64(ring.consumer_pos, cons + BigInt(Math.ceil((len + 8) / 8) * 8));
 				sample(at + 8, len);
+				return true;
 			},
 		});
 		found(r, ["torn"]);
+	});
+});
+
+describe("livelocks", () => {
+	it("are found: a consumer that waits actively for a record that was dropped", () => {
+		const r = start({
+			...scenarioByName("rb+2p1c+bounded")!,
+			consume: (sys, rb) => {
+				ring_buffer__consume(rb);
+				return sys.load64(rb.rings[0]!.consumer_pos) >= 4096n;
+			},
+		});
+		const found = all(r);
+		expect(found.finding?.kind).toBe("deadlock");
+		expect(found.finding?.text).toBe("livelock: whatever comes next, consumer will not end");
+		expect(found.schedule.length).toBeGreaterThan(0);
+	});
+
+	it("are none where everyone can end", () => {
+		const graph = new StateGraph();
+		for (const parent of [-1, 0, 1, 0]) graph.state(parent, 7);
+		for (const [from, to] of [
+			[0, 1],
+			[1, 2],
+			[2, 1],
+			[0, 3],
+		] as const)
+			graph.step(from, to);
+		graph.end(3);
+		expect(graph.first_without_end()).toBe(1);
+		expect(graph.schedule(2)).toEqual([7, 7]);
+		graph.step(2, 3);
+		expect(graph.first_without_end()).toBe(-1);
 	});
 });
 

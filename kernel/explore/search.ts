@@ -6,7 +6,7 @@
  * into again. Two states are taken for one when 64 bits of fingerprint agree.
  */
 import type { Explorer, Finding } from "./explorer.ts";
-import { Hash, StateSet } from "./hash.ts";
+import { Hash, StateGraph, StateSet } from "./hash.ts";
 import type { Thread } from "./threads.ts";
 
 /** One step of a schedule, for reports. */
@@ -198,21 +198,29 @@ export class Search {
 			readonly todo: Thread[];
 			readonly used: number;
 			readonly last: Thread | null;
+			readonly nr: number;
 			undo: (() => void) | null;
 		}
 		const stack: Frame[] = [];
 		const path: number[] = [];
 		let complete = true;
+		const graph = bounded ? null : new StateGraph();
 		/** Go into the present state, unless it is known. */
 		const open = (last: Thread | null, used: number): void => {
+			const from = stack.at(-1)?.nr ?? -1;
 			x.state(hash);
 			if (bounded) {
 				hash.add(used);
 				hash.add(last?.id ?? -1);
 			}
-			if (!seen.add(hash.a, hash.b)) return;
+			const known = !seen.add(hash.a, hash.b);
+			const nr = seen.last;
+			if (!known) graph?.state(from, last?.id ?? -1);
+			if (from >= 0) graph?.step(from, nr);
+			if (known) return;
 			const all = this.all_runnable();
 			if (all.length === 0) {
+				graph?.end(nr);
 				this.end();
 				return;
 			}
@@ -221,7 +229,7 @@ export class Search {
 			const todo = alone ? [alone] : free || used < bound ? all : [last];
 			// the thread that ran goes on first: short counterexamples, and few switches
 			todo.sort((a, b) => (a === last ? 1 : 0) - (b === last ? 1 : 0));
-			stack.push({ todo, used, last, undo: null });
+			stack.push({ todo, used, last, nr, undo: null });
 		};
 		open(null, 0);
 		while (stack.length > 0 && !x.finding) {
@@ -249,13 +257,31 @@ export class Search {
 			}
 			open(t, f.used + (forced ? 1 : 0));
 		}
-		if (!x.finding && complete && this.schedules === 0 && !bounded)
-			x.fail("deadlock", "no schedule comes to an end: someone waits actively for what never happens");
 		const r = this.result(path.slice(), null, seen.size, complete && !x.finding);
 		// back to the beginning; what was found is in the answer
 		while (stack.length > 0) stack.pop()!.undo?.();
 		x.finding = null;
-		return r;
+		const endless = graph && r.complete ? graph.first_without_end() : -1;
+		return endless < 0 ? r : this.livelock(r, graph!.schedule(endless));
+	}
+
+	/** All was covered, but behind a schedule no other comes to an end: who still goes on does so for ever. */
+	private livelock(r: SearchResult, schedule: readonly number[]): SearchResult {
+		const { x } = this;
+		const undos: (() => void)[] = [];
+		const path = [...schedule];
+		for (const id of path) undos.push(x.advance(x.threads[id]!));
+		// those that can end do so first: what is left is the cause
+		for (let n = 0; n < PROGRESS_STEPS; n++) {
+			const t = this.all_runnable().find((o) => !o.may_wait);
+			if (!t) break;
+			undos.push(x.advance(t));
+			path.push(t.id);
+		}
+		const left = x.threads.filter((t) => !t.done && !(t.may_wait && !t.active)).map((t) => t.name);
+		for (let i = undos.length - 1; i >= 0; i--) undos[i]!();
+		const text = `livelock: whatever comes next, ${left.join(" and ")} will not end`;
+		return { ...r, finding: { kind: "deadlock", text }, schedule: path, complete: false };
 	}
 
 	/** One schedule after the other, chosen by `pick`; the threads it ran. */

@@ -12,11 +12,10 @@ import {
 	BPF_PROG_TYPE_TRACEPOINT,
 	BPF_PROG_TYPE_TRACING,
 } from "../../include/uapi/linux/bpf.ts";
-import { BTF_KIND_DATASEC } from "../../include/uapi/linux/btf.ts";
 import { bpf_map_get_info_by_fd, bpf_prog_get_info_by_fd } from "../lib/bpf/bpf.ts";
-import { btf_kind, btf_var_secinfos } from "../lib/bpf/btf.ts";
 import {
 	bpf_map__fd,
+	type bpf_object,
 	bpf_object__load,
 	bpf_object__open_mem,
 	bpf_object__programs,
@@ -30,6 +29,7 @@ import {
 	user_ring_buffer__submit,
 } from "../lib/bpf/libbpf.ts";
 import { Libbpf } from "../lib/bpf/libbpf_internal.ts";
+import { type Global, globalOf, offsetIn } from "../lib/globals.ts";
 import { bootMirror, Exploration, type Mirror, type MirrorArch } from "../mirror.ts";
 
 /** A program under an event. */
@@ -47,12 +47,14 @@ export interface Scenario {
 	readonly threads: readonly ThreadSpec[];
 	/** How the ring buffers are read: "poll" looks again and again, "epoll" sleeps until it is woken. */
 	readonly consumer: "poll" | "epoll" | "none";
-	/** Another consumer than libbpf's; `sample` is to be called for each record. */
-	readonly consume?: (sys: Sys, rb: ring_buffer, sample: (addr: number, size: number) => number) => void;
+	/** Another consumer than libbpf's; `sample` is to be called for each record. False: it does not end yet. */
+	readonly consume?: (sys: Sys, rb: ring_buffer, sample: (addr: number, size: number) => number) => boolean;
 	/** Samples that user space puts into each user ring buffer. */
 	readonly userSamples?: number;
 	/** const volatile variables of the object, 32 bits. */
 	readonly rodata?: Readonly<Record<string, number>>;
+	/** What variables of the object must be once everyone has ended. */
+	readonly expect?: Readonly<Record<string, bigint>>;
 	/** Preemptions that a search through all schedules is limited to. */
 	readonly preemptions?: number;
 }
@@ -76,6 +78,7 @@ export class ScenarioRun {
 	readonly mirror: Mirror;
 	readonly exploration: Exploration;
 	readonly scenario: Scenario;
+	private readonly expected: { name: string; want: bigint; read: () => bigint }[] = [];
 
 	constructor(object: Uint8Array, scenario: Scenario, options: { arch: MirrorArch; interpret: boolean }) {
 		this.scenario = scenario;
@@ -109,6 +112,15 @@ export class ScenarioRun {
 		const err = bpf_object__load(obj);
 		if (err) throw new ScenarioError(`the object does not load: ${err}\n${said.join("")}`);
 
+		for (const [name, want] of Object.entries(scenario.expect ?? {})) {
+			const g = variable(obj, name);
+			const read = (): bigint => {
+				const bytes = new Uint8Array(8);
+				bytes.set(sys.load(g.addr, g.size));
+				return BigInt.asIntN(8 * g.size, new DataView(bytes.buffer).getBigUint64(0, true));
+			};
+			this.expected.push({ name, want: BigInt.asIntN(8 * g.size, want), read });
+		}
 		const e = new Exploration(this.mirror.kernel, sys);
 		this.exploration = e;
 		try {
@@ -170,8 +182,9 @@ export class ScenarioRun {
 				return () => {
 					// what is there when everyone else has ended is found in one more round
 					const last = x.local(() => e.others_done());
-					if (this.scenario.consume) this.scenario.consume(sys, all, sample);
-					else ring_buffer__consume(all);
+					const { consume } = this.scenario;
+					if (consume) return consume(sys, all, sample) && last;
+					ring_buffer__consume(all);
 					return last;
 				};
 			const wait = e.epoll(ring_buffer__epoll_fd(all));
@@ -203,6 +216,15 @@ export class ScenarioRun {
 		});
 	}
 
+	/** What is wrong at the end of a run; null: nothing. */
+	check(): string | null {
+		for (const { name, want, read } of this.expected) {
+			const is = read();
+			if (is !== want) return `${name} is ${is}, not ${want}`;
+		}
+		return null;
+	}
+
 	/** What this run came to: how many records came out, and how many found no room. */
 	outcome(): string {
 		const { records } = this.exploration.x;
@@ -219,25 +241,17 @@ export class ScenarioRun {
 }
 
 /** Set a const volatile variable before the load. */
-function setRodata(obj: Parameters<typeof bpf_object__load>[0], name: string, value: number): void {
+function setRodata(obj: bpf_object, name: string, value: number): void {
 	const map = obj.maps.find((m) => m.real_name === ".rodata");
-	const at = map && obj.btf ? variable(obj.btf, ".rodata", name) : null;
-	if (!map?.init_data || at === null) throw new ScenarioError(`the object has no constant ${name}`);
+	const at = map && offsetIn(obj, ".rodata", name);
+	if (!map?.init_data || at === undefined) throw new ScenarioError(`the object has no constant ${name}`);
 	new DataView(map.init_data.buffer, map.init_data.byteOffset).setUint32(at, value, true);
 }
 
-function variable(
-	btf: NonNullable<Parameters<typeof bpf_object__load>[0]["btf"]>,
-	section: string,
-	name: string,
-): number | null {
-	for (let id = 1; id < btf.type_cnt(); id++) {
-		const sec = btf.type_by_id(id);
-		if (!sec || btf_kind(sec) !== BTF_KIND_DATASEC || btf.str_by_offset(sec.name_off) !== section) continue;
-		for (const v of btf_var_secinfos(sec)) {
-			const t = btf.type_by_id(v.type);
-			if (t && btf.str_by_offset(t.name_off) === name) return v.offset;
-		}
+function variable(obj: bpf_object, name: string): Global {
+	try {
+		return globalOf(obj, name);
+	} catch (e) {
+		throw new ScenarioError((e as Error).message);
 	}
-	return null;
 }

@@ -77,6 +77,13 @@ export const SCENARIOS: readonly Scenario[] = [
 		consumer: "epoll",
 	},
 	{
+		name: "spin-lock",
+		about: "two CPUs add to a value under its bpf_spin_lock, while a third adds atomically to another",
+		threads: [task("locked", 0), task("locked", 1), task("atomic", 2)],
+		consumer: "none",
+		expect: { locked_sum: 2n, atomic_sum: 1n },
+	},
+	{
 		name: "user-ring",
 		about: "user space produces two samples, two CPUs drain: one of two at the same time gets EBUSY",
 		threads: [task("drain", 0), task("drain", 1)],

@@ -111,6 +111,69 @@ int reverse(void *ctx)
 	return b ? 0 : 1;
 }
 
+struct value {
+	struct bpf_spin_lock lock;
+	__u64 sum;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct value);
+} values SEC(".maps");
+
+/* what came of it */
+__u64 locked_sum = 0;
+__u64 atomic_sum = 0;
+__u64 plain_sum = 0;
+
+SEC("syscall")
+int locked(void *ctx)
+{
+	__u32 key = 0;
+	struct value *v = bpf_map_lookup_elem(&values, &key);
+
+	if (!v)
+		return 1;
+	bpf_spin_lock(&v->lock);
+	v->sum++;
+	locked_sum = v->sum;
+	bpf_spin_unlock(&v->lock);
+	return 0;
+}
+
+SEC("syscall")
+int atomic(void *ctx)
+{
+	__sync_fetch_and_add(&atomic_sum, 1);
+	return 0;
+}
+
+/* loses one of two that come together */
+SEC("syscall")
+int plain(void *ctx)
+{
+	plain_sum++;
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, __u32);
+} table SEC(".maps");
+
+/* what the explorer cannot take back */
+SEC("syscall")
+int update(void *ctx)
+{
+	__u32 key = 1;
+
+	return bpf_map_update_elem(&table, &key, &key, BPF_ANY);
+}
+
 static long take(struct bpf_dynptr *ptr, void *ctx)
 {
 	__u64 *v = bpf_dynptr_data(ptr, 0, 8);
