@@ -148,6 +148,19 @@ describe("an arm64 machine", () => {
 		expect(() => m.run(0, code("again: b again"), [])).toThrow(/budget/);
 	});
 
+	it("is not disturbed by the watchdog in the middle of an instruction", () => {
+		// a load into its own base, on a new page each time: executed again, it would go astray
+		const f = code(
+			"mov x2, #0; mov x3, #0; again: and x4, x3, #0xfff; lsl x4, x4, #12; add x5, x0, x4; ldr x5, [x5]; " +
+				"cmp x5, #0; b.eq next; add x2, x2, #100; next: add x2, x2, #1; add x3, x3, #1; cmp x3, x1; b.lo again; mov x0, x2; ret",
+		);
+		const t = performance.now();
+		let rounds = 0;
+		for (; performance.now() - t < 1000; rounds++)
+			expect(m.run(0, f, [m.arch.layout.direct_map + (32 << 20), 3_000_000])).toBe(3_000_000n);
+		expect(rounds).toBeGreaterThan(0);
+	});
+
 	it("runs user code apart from the kernel", () => {
 		const k = new MachineKmem(m, { cur_cpu: () => 0 });
 		const base = m.pages_in_use();

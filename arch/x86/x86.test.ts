@@ -295,6 +295,21 @@ describe("limits", () => {
 		expect(m.run(0, f, [])).toBe(9n);
 	});
 
+	it("do not disturb what is in the middle of an instruction", () => {
+		machine();
+		// an addition to memory, executed twice, would show
+		const f = code(
+			"xor ecx, ecx; again: add dword ptr [rdi], 1; lock add dword ptr [rdi + 4], 1; inc ecx; cmp ecx, esi; jb again; " +
+				"mov rax, qword ptr [rdi]; ret",
+		);
+		const at = m.arch.layout.direct_map + (32 << 20);
+		const t = performance.now();
+		for (let n = 0; performance.now() - t < 1500; ) {
+			n += 20_000_000;
+			expect(m.run(0, f, [at, 20_000_000])).toBe((BigInt(n) << 32n) | BigInt(n));
+		}
+	});
+
 	it("count instructions exactly, over calls and over code translated without a count", () => {
 		machine();
 		const cpu = m.arch.cpus[0]!;
