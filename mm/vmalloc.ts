@@ -167,7 +167,10 @@ export class Vmalloc {
 		this.free_vm_area(area);
 	}
 
-	/** vm_area_map_pages(): of a VM_SPARSE area; 0 or -ENOMEM */
+	/**
+	 * vm_area_map_pages(): of a VM_SPARSE area; 0 or -ENOMEM. Where page tables run out the kernel leaves the pages
+	 * before mapped, although its callers free them; here they are unmapped again.
+	 */
 	vm_area_map_pages(_area: vm_struct, start: number, end: number, pfns: ArrayLike<number>): number {
 		if ((end - start) / PAGE_SIZE !== pfns.length) return -ENOMEM;
 		return this.map_pages(start, pfns, PROT_KERNEL);
