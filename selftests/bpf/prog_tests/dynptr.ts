@@ -5,6 +5,7 @@ import {
 	bpf_map__fd,
 	bpf_prog_test_run_opts,
 	bpf_program__attach,
+	bpf_program__set_autoload,
 	ring__avail_data_size,
 	ring_buffer__consume,
 	ring_buffer__free,
@@ -55,9 +56,75 @@ function ring(t: TestEnv, skel: Skel): void {
 	ring_buffer__free(rb);
 }
 
+/** How the programs of dynptr_success are run: by nanosleep(2), on a packet, or by the end of another's packet. */
+const DYNPTR: readonly [string, "sleep" | "skb" | "kfree_skb"][] = [
+	["test_read_write", "sleep"],
+	["test_dynptr_data", "sleep"],
+	["test_ringbuf", "sleep"],
+	["test_skb_readonly", "skb"],
+	["test_dynptr_skb_data", "skb"],
+	["test_adjust", "sleep"],
+	["test_adjust_err", "sleep"],
+	["test_zero_size_dynptr", "sleep"],
+	["test_dynptr_is_null", "sleep"],
+	["test_dynptr_is_rdonly", "skb"],
+	["test_dynptr_clone", "skb"],
+	["test_dynptr_skb_no_buff", "skb"],
+	["test_dynptr_skb_strcmp", "skb"],
+	["test_dynptr_skb_tp_btf", "kfree_skb"],
+];
+
+/** An Ethernet frame with an IPv4 packet in it. */
+function ipv4Packet(): Uint8Array {
+	const p = new Uint8Array(54);
+	p.set([0x08, 0x00, 0x45, 0, 0, 123], 12);
+	p[23] = 6;
+	return p;
+}
+
+/** Test-run a scheduler classifier: its packet is freed at the end. */
+function freePacket(t: TestEnv): void {
+	const aux = Skel.openAndLoad(t, "dynptr");
+	if (!aux) return;
+	const opts = { data_in: ipv4Packet(), retval: -1 };
+	t.ASSERT_OK(bpf_prog_test_run_opts(aux.lib, aux.prog("skb").fd, opts), "test_run");
+	aux.destroy();
+}
+
+/** The programs of upstream's dynptr_success, or of ours of the same names, as test_dynptr() runs them. */
+export async function dynptrSuccess(t: TestEnv, object?: Uint8Array): Promise<void> {
+	for (const [name, how] of DYNPTR) {
+		if (!t.startSubtest(name)) continue;
+		const skel = Skel.open(t, "dynptr_success", object);
+		if (!skel) continue;
+		skel.set("pid", t.sys.getpid());
+		const prog = skel.prog(name);
+		bpf_program__set_autoload(prog, true);
+		if (t.ASSERT_OK(skel.load(), "dynptr_success__load")) {
+			if (how === "skb") {
+				const opts = { data_in: ipv4Packet(), data_out: new Uint8Array(64), repeat: 1 };
+				t.ASSERT_OK(bpf_prog_test_run_opts(skel.lib, prog.fd, opts), "test_run");
+			} else {
+				const link = bpf_program__attach(prog);
+				if (t.ASSERT_OK_PTR(link, "bpf_program__attach") && typeof link !== "number") {
+					if (how === "sleep") await t.sys.nanosleep(1000);
+					else freePacket(t);
+					bpf_link__destroy(link);
+				}
+			}
+			t.ASSERT_EQ(skel.get("err"), 0, "err");
+			// ours count, to show that they ran
+			if (!object) t.ASSERT_NEQ(skel.get("checks"), 0, "checks");
+		}
+		skel.destroy();
+	}
+	t.endSubtest();
+}
+
 export const dynptr: ProgTest = {
 	name: "dynptr",
-	run(t) {
+	async run(t) {
+		await dynptrSuccess(t);
 		const skel = Skel.openAndLoad(t, "dynptr");
 		if (!skel) return;
 		const pkt = new Uint8Array(64).map((_, i) => i);

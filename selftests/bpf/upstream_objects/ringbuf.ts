@@ -11,15 +11,11 @@ import {
 	BPF_RINGBUF_HDR_SZ,
 } from "../../../include/uapi/linux/bpf.ts";
 import {
-	bpf_link__destroy,
 	bpf_map__fd,
 	bpf_map__set_inner_map_fd,
 	bpf_map__set_max_entries,
 	bpf_map_create,
 	bpf_map_lookup_elem,
-	bpf_prog_test_run_opts,
-	bpf_program__attach,
-	bpf_program__set_autoload,
 	ring__avail_data_size,
 	ring__consume,
 	ring__consumer_pos,
@@ -43,6 +39,7 @@ import {
 	user_ring_buffer__reserve_blocking,
 	user_ring_buffer__submit,
 } from "../../../tools/lib/bpf/libbpf.ts";
+import { dynptrSuccess } from "../prog_tests/dynptr.ts";
 import { read32, read64, Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
@@ -558,69 +555,9 @@ const userRingbuf = (object: Uint8Array): ProgTest => ({
 	},
 });
 
-/** How the programs of dynptr_success are run: by nanosleep(2), on a packet, or by the end of another's packet. */
-const DYNPTR: readonly [string, "sleep" | "skb" | "kfree_skb"][] = [
-	["test_read_write", "sleep"],
-	["test_dynptr_data", "sleep"],
-	["test_ringbuf", "sleep"],
-	["test_skb_readonly", "skb"],
-	["test_dynptr_skb_data", "skb"],
-	["test_adjust", "sleep"],
-	["test_adjust_err", "sleep"],
-	["test_zero_size_dynptr", "sleep"],
-	["test_dynptr_is_null", "sleep"],
-	["test_dynptr_is_rdonly", "skb"],
-	["test_dynptr_clone", "skb"],
-	["test_dynptr_skb_no_buff", "skb"],
-	["test_dynptr_skb_strcmp", "skb"],
-	["test_dynptr_skb_tp_btf", "kfree_skb"],
-];
-
-/** An Ethernet frame with an IPv4 packet in it. */
-export function ipv4Packet(): Uint8Array {
-	const p = new Uint8Array(54);
-	p.set([0x08, 0x00, 0x45, 0, 0, 123], 12);
-	p[23] = 6;
-	return p;
-}
-
-/** Test-run a scheduler classifier: its packet is freed at the end. */
-export function freePacket(t: TestEnv): void {
-	const aux = Skel.openAndLoad(t, "dynptr");
-	if (!aux) return;
-	const opts = { data_in: ipv4Packet(), retval: -1 };
-	t.ASSERT_OK(bpf_prog_test_run_opts(aux.lib, aux.prog("skb").fd, opts), "test_run");
-	aux.destroy();
-}
-
 const dynptr = (object: Uint8Array): ProgTest => ({
 	name: "dynptr",
-	async run(t) {
-		for (const [name, how] of DYNPTR) {
-			if (!t.startSubtest(name)) continue;
-			const skel = Skel.open(t, "dynptr_success", object);
-			if (!skel) continue;
-			skel.set("pid", t.sys.getpid());
-			const prog = skel.prog(name);
-			bpf_program__set_autoload(prog, true);
-			if (t.ASSERT_OK(skel.load(), "dynptr_success__load")) {
-				if (how === "skb") {
-					const opts = { data_in: ipv4Packet(), data_out: new Uint8Array(64), repeat: 1 };
-					t.ASSERT_OK(bpf_prog_test_run_opts(skel.lib, prog.fd, opts), "test_run");
-				} else {
-					const link = bpf_program__attach(prog);
-					if (t.ASSERT_OK_PTR(link, "bpf_program__attach") && typeof link !== "number") {
-						if (how === "sleep") await t.sys.nanosleep(1000);
-						else freePacket(t);
-						bpf_link__destroy(link);
-					}
-				}
-				t.ASSERT_EQ(skel.get("err"), 0, "err");
-			}
-			skel.destroy();
-		}
-		t.endSubtest();
-	},
+	run: (t) => dynptrSuccess(t, object),
 });
 
 /** By object. */
