@@ -198,15 +198,16 @@ function read_kallsyms_file(obj: bpf_object): number {
 		let end = text.indexOf("\n", at);
 		if (end < 0) end = text.length;
 		// "address type name [module]"
-		const type_at = text.indexOf(" ", at) + 1;
-		let name_end = text.indexOf("\t", type_at);
-		if (name_end < 0 || name_end > end) name_end = end;
-		let name = text.slice(type_at + 2, name_end).trimEnd();
-		const llvm = text[type_at] === "d" ? name.indexOf(".llvm.") : -1;
+		const line = text.slice(at, end);
+		const type_at = line.indexOf(" ") + 1;
+		// of the line, not of the text: a kernel without modules has no tab in a hundred thousand lines
+		const tab = line.indexOf("\t", type_at);
+		let name = line.slice(type_at + 2, tab < 0 ? line.length : tab).trimEnd();
+		const llvm = line[type_at] === "d" ? name.indexOf(".llvm.") : -1;
 		if (llvm >= 0) name = name.slice(0, llvm);
 		const ext = wanted.get(name);
 		if (ext) {
-			const addr = BigInt(`0x${text.slice(at, type_at - 1)}`);
+			const addr = BigInt(`0x${line.slice(0, type_at - 1)}`);
 			if (ext.is_set && ext.ksym.addr !== addr) {
 				lib.pr_warn(
 					`extern (ksym) '${name}': resolution is ambiguous: 0x${ext.ksym.addr.toString(16)} or 0x${addr.toString(16)}\n`,
