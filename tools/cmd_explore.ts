@@ -39,8 +39,8 @@ interface Args {
 	json: boolean;
 }
 
-/** Searches with few preemptions come first: what they find is short. */
-const SMALL_BOUNDS = [0, 1, 2];
+/** What was found is looked for again with few preemptions: that is shorter, and says more. */
+const SMALL_BOUNDS = [0, 1, 2, 3];
 const TELL_MS = 2000;
 const SC =
 	"Memory is sequentially consistent here: orders that only a weaker memory shows are not among those explored.";
@@ -265,7 +265,7 @@ function one(s: Scenario, args: Args): Report {
 	};
 	const search = (n: number) => run.exploration.search({ ...opts, preemptions: n });
 	try {
-		let r: SearchResult | null = null;
+		let r: SearchResult;
 		let kind: Report["search"] = "all";
 		const trace: TraceStep[] = [];
 		if (args.replay !== undefined) {
@@ -283,12 +283,14 @@ function one(s: Scenario, args: Args): Report {
 			kind = "random";
 			r = search(preemptions).random(args.seed, args.random);
 		} else {
+			r = search(preemptions).exhaustive();
 			for (const n of SMALL_BOUNDS) {
-				if (n >= preemptions) break;
-				r = search(n).exhaustive();
-				if (r.finding) break;
+				if (!r.finding || n >= preemptions) break;
+				const shorter = search(n).exhaustive();
+				if (!shorter.finding) continue;
+				r = shorter;
+				break;
 			}
-			if (!r?.finding) r = search(preemptions).exhaustive();
 		}
 		const { finding } = r;
 		if (finding && kind !== "replay") search(preemptions).replay(r.schedule, (t) => trace.push(t));

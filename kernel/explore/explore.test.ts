@@ -42,8 +42,8 @@ const got = (seen: number, dropped: number, returned: string): string =>
 
 describe("the consumer's protocol under every schedule", () => {
 	const cases: [string, string[]][] = [
-		["rb+1p1c+bounded", [got(1, 1, "0,1"), got(2, 0, "0,0")]],
-		["rb+1p1c+unbound", [got(2, 0, "0,0")]],
+		["rb+1p1c+bounded", [got(1, 2, "0,1,1"), got(2, 1, "0,0,1"), got(2, 1, "0,1,0"), got(3, 0, "0,0,0")]],
+		["rb+1p1c+unbound", [got(3, 0, "0,0,0")]],
 		["rb+2p1c+bounded", [got(1, 1, "0 1"), got(1, 1, "1 0"), got(2, 0, "0 0")]],
 		["rb+2p1c+unbound", [got(2, 0, "0 0")]],
 	];

@@ -14,7 +14,7 @@ function litmus(producers: number, bounded: boolean): Scenario {
 	return {
 		name: `rb+${producers}p1c+${bounded ? "bounded" : "unbound"}`,
 		about: `${producers === 1 ? "one producer" : `${producers} producers`}, one consumer, a ring ${what}`,
-		threads: Array.from({ length: producers }, (_, cpu) => task("produce", cpu, producers === 1 ? 2 : 1)),
+		threads: Array.from({ length: producers }, (_, cpu) => task("produce", cpu, producers === 1 ? 3 : 1)),
 		consumer: "poll",
 		...(bounded ? { rodata: ONE_FITS } : {}),
 	};
@@ -55,6 +55,12 @@ export const SCENARIOS: readonly Scenario[] = [
 		name: "nmi",
 		about: "the same from a non-maskable interrupt: within the reservation the lock is not to be had",
 		threads: [task("produce", 0), nmi("interrupt", 0)],
+		consumer: "poll",
+	},
+	{
+		name: "nested",
+		about: "an NMI in an interrupt in a program, all of them producing on one CPU",
+		threads: [task("produce", 0), irq("interrupt", 0), nmi("nmi_event", 0)],
 		consumer: "poll",
 	},
 	{

@@ -72,6 +72,18 @@ int interrupt(void *ctx)
 }
 
 SEC("raw_tp/sys_enter")
+int nmi_event(void *ctx)
+{
+	struct rec *r = bpf_ringbuf_reserve(&ring, rec_size, 0);
+
+	if (!r)
+		return 1;
+	fill(r);
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
+SEC("raw_tp/sys_enter")
 int output(void *ctx)
 {
 	struct rec r;
