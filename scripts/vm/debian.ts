@@ -105,10 +105,10 @@ function unpack(names: readonly string[], to: string): void {
 	const env = aptState();
 	const tmp = mkdtempSync(join(vmCache(), "get."));
 	try {
-		for (const name of names) {
-			command("apt-get", ["-q", "download", name], tmp, env);
-			const deb = readdirSync(tmp).find((f) => f.endsWith(".deb"));
-			if (deb === undefined) throw new VmMissing(`apt-get download ${name} left no package`);
+		command("apt-get", ["-q", "download", ...names], tmp, env);
+		const debs = readdirSync(tmp).filter((f) => f.endsWith(".deb"));
+		if (!debs.length) throw new VmMissing(`apt-get download ${names[0]} left no package`);
+		for (const deb of debs) {
 			command("dpkg", ["-x", deb, join(tmp, "root")], tmp);
 			rmSync(join(tmp, deb));
 		}
