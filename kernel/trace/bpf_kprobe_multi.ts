@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Links of one program to the entries or returns of many functions (kernel/trace/bpf_trace.c: kprobe_multi). */
-import { E2BIG, EFAULT, EINVAL, ENOENT, ENOSPC, ESRCH } from "../../include/uapi/asm-generic/errno.ts";
+import {
+	E2BIG,
+	EFAULT,
+	EINVAL,
+	ENOENT,
+	ENOSPC,
+	EOPNOTSUPP,
+	ESRCH,
+} from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import type { bpf_attr, bpf_link_info } from "../../include/uapi/linux/bpf_attr.ts";
 import { within_error_injection_list } from "../bpf/attach.ts";
@@ -139,6 +147,8 @@ const bpf_kprobe_multi_link_lops: bpf_link_ops = {
 /** kernel/trace/bpf_trace.c: bpf_kprobe_multi_link_attach: takes the reference on prog when it succeeds. */
 export function bpf_kprobe_multi_link_attach(kernel: Kernel, attr: bpf_attr, prog: bpf_prog): number {
 	const k = impl(kernel);
+	// fprobes are built on rethook, which arm64 has not
+	if (!k.config.kconfig.has("CONFIG_FPROBE")) return -EOPNOTSUPP;
 	if (attr.link_create_flags) return -EINVAL;
 	const type = prog.expected_attach_type;
 	if (type !== U.BPF_TRACE_KPROBE_MULTI && type !== U.BPF_TRACE_KPROBE_SESSION) return -EINVAL;

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Sys } from "../../include/sys.ts";
 import { BTF_KIND_DATASEC } from "../../include/uapi/linux/btf.ts";
 import { IS_ERR } from "../../lib/err.ts";
 import { btf_kind, btf_var_secinfos } from "../../tools/lib/bpf/btf.ts";
@@ -168,9 +169,10 @@ export class Skel {
 		return map.init_data!.slice(off, off + size);
 	}
 
-	setBytes(name: string, bytes: Uint8Array): void {
+	/** `sys`: the thread that stores, where it is not the test's first. */
+	setBytes(name: string, bytes: Uint8Array, sys: Sys = this.t.sys): void {
 		const { map, off } = this.global(name);
-		if (map.mmaped) this.t.sys.store(map.mmaped + off, bytes);
+		if (map.mmaped) sys.store(map.mmaped + off, bytes);
 		else map.init_data!.set(bytes, off);
 	}
 
@@ -182,7 +184,7 @@ export class Skel {
 		return BigInt.asIntN(8 * b.length, v);
 	}
 
-	set(name: string, value: number | bigint): void {
+	set(name: string, value: number | bigint, sys?: Sys): void {
 		const { size } = this.global(name);
 		const out = new Uint8Array(size);
 		let v = BigInt.asUintN(8 * size, BigInt(value));
@@ -190,7 +192,7 @@ export class Skel {
 			out[i] = Number(v & 0xffn);
 			v >>= 8n;
 		}
-		this.setBytes(name, out);
+		this.setBytes(name, out, sys);
 	}
 }
 

@@ -18,7 +18,7 @@ export const fexitSleep: ProgTest = {
 			t.ASSERT_EQ(skel.get("pgid_ret"), -3, "pgid_ret -ESRCH");
 			const child = t.sys.thread(async (sys) => {
 				t.ASSERT_EQ(await sys.nanosleep(1), 0, "first sleep");
-				t.ASSERT_EQ(await sys.nanosleep(200_000_000), 0, "second sleep");
+				t.ASSERT_EQ(await sys.nanosleep(3_000_000_000), 0, "second sleep");
 			});
 			// Until the first sleep has ended and the second has begun.
 			while (skel.get("fentry_cnt") !== 2n) await t.sys.yieldCpu();

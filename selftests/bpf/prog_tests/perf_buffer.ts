@@ -408,7 +408,8 @@ function arguments_(t: TestEnv): void {
 	bad("flags", EINVAL, dummy, -1, 0, -1, 16);
 	bad("no such task", 3, dummy, 99999, -1);
 	bad("no such event", ENOENT, { ...dummy, config: 99 });
-	bad("no hardware", ENOENT, { type: P.PERF_TYPE_HARDWARE, config: 0 });
+	// a real machine may have counters
+	if (t.kernel.isMirror) bad("no hardware", ENOENT, { type: P.PERF_TYPE_HARDWARE, config: 0 });
 	bad("group of what is no event", EBADF, dummy, -1, 0, 0);
 	bad("read format", EINVAL, { ...dummy, read_format: 1 << 9 });
 	bad("no such tracepoint", EINVAL, { type: P.PERF_TYPE_TRACEPOINT, config: 1 << 20 });

@@ -144,7 +144,7 @@ async function background(t: TestEnv, skel: Skel, rb: ring_buffer): Promise<void
 		for (const flags of [BPF_RB_NO_WAKEUP, 0, BPF_RB_FORCE_WAKEUP]) {
 			await sys.yieldCpu();
 			seen.push(back);
-			skel.set("flags", flags);
+			skel.set("flags", flags, sys);
 			sys.getpgid(0);
 		}
 	});
