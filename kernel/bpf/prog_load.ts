@@ -223,16 +223,20 @@ export function decode_prog_load_attr(attr: bpf_attr): bpf_prog_load_attr {
 
 /** What the verifier reads and writes of the caller, through the caller's pointers. */
 function caller_memory(kernel: Kernel, uattr: raw_bpfptr_t): bpfptr_t {
+	const { is_kernel } = uattr;
+	const read = (addr: bigint, len: number, from_kernel: boolean): Uint8Array | null => {
+		const bytes = copy_from_bpfptr(kernel, make_bpfptr(addr, from_kernel), len);
+		return typeof bytes === "number" ? null : bytes;
+	};
+	const write = (addr: bigint, bytes: Uint8Array, to_kernel: boolean): boolean =>
+		copy_to_bpfptr_offset(kernel, make_bpfptr(addr, to_kernel), 0, bytes) === 0;
 	return {
 		addr: BigInt.asUintN(64, BigInt(uattr.addr)),
-		is_kernel: uattr.is_kernel,
-		read(addr, len) {
-			const bytes = copy_from_bpfptr(kernel, make_bpfptr(addr, uattr.is_kernel), len);
-			return typeof bytes === "number" ? null : bytes;
-		},
-		write(addr, bytes) {
-			return copy_to_bpfptr_offset(kernel, make_bpfptr(addr, uattr.is_kernel), 0, bytes) === 0;
-		},
+		is_kernel,
+		read: (addr, len) => read(addr, len, is_kernel),
+		write: (addr, bytes) => write(addr, bytes, is_kernel),
+		read_user: (addr, len) => read(addr, len, false),
+		write_user: (addr, bytes) => write(addr, bytes, false),
 	};
 }
 

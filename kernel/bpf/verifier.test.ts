@@ -140,15 +140,13 @@ function load(o: Load): { ret: number; log: string; prog: bpf_prog } {
 	prog.gpl_compatible = true;
 	const buf = new Uint8Array(o.log_size ?? 1 << 16);
 	const LOG = 0x10000n;
-	const uattr: bpfptr_t = {
-		addr: 0n,
-		is_kernel: false,
-		read: (addr, len) => buf.slice(Number(addr - LOG), Number(addr - LOG) + len),
-		write(addr, bytes) {
-			if (addr >= LOG) buf.set(bytes, Number(addr - LOG));
-			return true;
-		},
+	const read = (addr: bigint, len: number): Uint8Array =>
+		buf.slice(Number(addr - LOG), Number(addr - LOG) + len);
+	const write = (addr: bigint, bytes: Uint8Array): boolean => {
+		if (addr >= LOG) buf.set(bytes, Number(addr - LOG));
+		return true;
 	};
+	const uattr: bpfptr_t = { addr: 0n, is_kernel: false, read, write, read_user: read, write_user: write };
 	const attr: bpf_prog_load_attr = {
 		prog_type: prog.type,
 		insn_cnt: prog.len,

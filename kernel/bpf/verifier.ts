@@ -754,8 +754,8 @@ function alloc_env(
 function user_log_buffer(attr: bpf_prog_load_attr, uattr: bpfptr_t): UserLogBuffer | null {
 	if (!attr.log_buf) return null;
 	return {
-		write: (at, bytes) => uattr.write(attr.log_buf + BigInt(at), bytes),
-		read: (at, len) => uattr.read(attr.log_buf + BigInt(at), len),
+		write: (at, bytes) => uattr.write_user(attr.log_buf + BigInt(at), bytes),
+		read: (at, len) => uattr.read_user(attr.log_buf + BigInt(at), len),
 	};
 }
 

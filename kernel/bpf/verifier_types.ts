@@ -336,6 +336,9 @@ export interface bpfptr_t {
 	read(addr: bigint, len: number): Uint8Array | null;
 	/** false: -EFAULT */
 	write(addr: bigint, bytes: Uint8Array): boolean;
+	/** The log, which is in user space whoever calls. */
+	read_user(addr: bigint, len: number): Uint8Array | null;
+	write_user(addr: bigint, bytes: Uint8Array): boolean;
 }
 
 /** union bpf_attr of BPF_PROG_LOAD, decoded. */

@@ -37,6 +37,7 @@ import { ringbufMulti } from "./ringbuf_multi.ts";
 import { snprintfBtf } from "./snprintf_btf.ts";
 import { dummyStOps, structOps, structOpsMultiPages } from "./struct_ops.ts";
 import { subprogs } from "./subprogs.ts";
+import { syscall } from "./syscall.ts";
 import { tailcalls } from "./tailcalls.ts";
 import { testLsm } from "./test_lsm.ts";
 import { timer, wq } from "./timer.ts";
@@ -93,6 +94,7 @@ export const progTests: readonly ProgTest[] = [
 	structOps,
 	structOpsMultiPages,
 	subprogs,
+	syscall,
 	tailcalls,
 	...verifierProgTests,
 	testLsm,

@@ -6,12 +6,17 @@
 import { annotated } from "../prog_tests/verifier.ts";
 import type { ProgTest } from "../test_env.ts";
 import { arenaObjects } from "./arena.ts";
+import { perfObjects } from "./perf.ts";
 import { ringbufObjects } from "./ringbuf.ts";
 
 /** A test of an object: its bytes become one. */
 export type ObjectDriver = (object: Uint8Array) => ProgTest;
 
-const DRIVERS: Readonly<Record<string, ObjectDriver>> = { ...arenaObjects, ...ringbufObjects };
+const DRIVERS: Readonly<Record<string, ObjectDriver>> = {
+	...arenaObjects,
+	...perfObjects,
+	...ringbufObjects,
+};
 
 /** The test of an upstream object by its name (without `.bpf.o`). */
 export function objectTest(name: string, object: Uint8Array): ProgTest {
