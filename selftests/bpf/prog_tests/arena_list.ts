@@ -48,11 +48,45 @@ function addDel(t: TestEnv, cnt: number): void {
 	skel.destroy();
 }
 
+/** Each CPU allocates from a page of its own; either may free what the other allocated. */
+function twoCpus(t: TestEnv): void {
+	const { sys } = t;
+	if (sys.nrCpus < 2) {
+		t.skip("one CPU");
+		return;
+	}
+	const skel = Skel.openAndLoad(t, "arena_list");
+	if (!skel) return;
+	const page = (): bigint => BigInt.asUintN(64, skel.get("first")) & ~4095n;
+	const run = (prog: string, cpu: number): void => {
+		t.ASSERT_OK(sys.setCpu(cpu), `CPU ${cpu}`);
+		const opts = { retval: -1 };
+		t.ASSERT_OK(bpf_prog_test_run_opts(skel.lib, skel.prog(prog).fd, opts), `${prog} ret`);
+		t.ASSERT_EQ(opts.retval, 0, `${prog} retval`);
+	};
+	skel.set("cnt", 5);
+	const pages: bigint[] = [];
+	for (const cpu of [0, 1, 0, 1]) {
+		run("arena_list_add", cpu);
+		pages.push(page());
+	}
+	t.ASSERT_EQ(pages[2]!, pages[0]!, "CPU 0 goes on in its page");
+	t.ASSERT_EQ(pages[3]!, pages[1]!, "CPU 1 goes on in its page");
+	t.ASSERT_NEQ(pages[1]!, pages[0]!, "which is another");
+	t.ASSERT_EQ(walk(t, skel.get("first")).sum, 40, "sum of elems");
+	run("arena_list_del", 0);
+	t.ASSERT_EQ(skel.get("list_sum"), 40, "sum of list elems computed by prog");
+	for (const p of pages) t.ASSERT_EQ(sys.load64(Number(p)), 0, "freed page is gone");
+	sys.setCpu(0);
+	skel.destroy();
+}
+
 export const arenaList: ProgTest = {
 	name: "arena_list",
 	run(t) {
 		if (t.startSubtest("arena_list_1")) addDel(t, 1);
 		if (t.startSubtest("arena_list_1000")) addDel(t, 1000);
+		if (t.startSubtest("two_cpus")) twoCpus(t);
 		t.endSubtest();
 	},
 };
