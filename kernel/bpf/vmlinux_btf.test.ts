@@ -18,6 +18,7 @@ import {
 } from "./btf.ts";
 import { btf_from_c } from "./btf_writer.ts";
 import { new_verifier_log } from "./log.ts";
+import { with_arm64_layout } from "./vmlinux_arm64.ts";
 import { builtin_module_btf, builtin_vmlinux_btf } from "./vmlinux_btf.ts";
 
 function open(text: string): btf_obj {
@@ -82,6 +83,24 @@ describe("the built-in vmlinux BTF", () => {
 		expect(at(b, "xdp_rxq_info", "dev")).toBe(0);
 		expect(at(b, "pt_regs", "di")).toBe(112);
 		expect(at(vmlinux("arm64"), "pt_regs", "user_regs.pc")).toBe(256);
+	});
+
+	it("has arm64's own layout there", () => {
+		const arm = vmlinux("arm64");
+		expect(at(arm, "thread_info", "cpu")).toBe(16);
+		expect(at(arm, "task_struct", "pid")).toBe(1592);
+		expect(btf_member_path(arm, "task_struct", "frozen")).toMatchObject({ bit_offset: 1520 * 8 + 7 });
+		expect(at(arm, "bpf_cpumask", "usage")).toBe(32);
+		expect(at(arm, "module", "refcnt")).toBe(1200);
+		const size = (name: string) =>
+			btf_type_by_id(arm, btf_find_by_name_kind(arm, name, BTF_KIND_STRUCT))!.size;
+		expect([size("task_struct"), size("kmem_cache"), size("cpumask")]).toEqual([8576, 320, 32]);
+		// what is the same stays
+		expect(at(arm, "bpf_array", "value")).toBe(264);
+		expect(at(arm, "sk_buff", "data")).toBe(200);
+		expect(() => with_arm64_layout("struct cpumask {\n\tunsigned long bits[2];\n};")).toThrow(
+			/no struct task_struct/,
+		);
 	});
 
 	it("has contexts of all program types, in pairs", () => {
