@@ -443,6 +443,10 @@ class SoftMm implements mm_struct {
 		return this.vmas.some((v) => addr < v.vm_end && addr + len > v.vm_start);
 	}
 
+	areas(): readonly vm_area_struct[] {
+		return [...this.vmas].sort((a, b) => a.vm_start - b.vm_start);
+	}
+
 	find_unmapped_area(addr: number, len: number, flags: number): number {
 		return flags & MAP_FIXED ? addr : this.free_area(len, addr);
 	}

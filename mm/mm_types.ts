@@ -121,5 +121,7 @@ export interface mm_struct {
 	readonly user?: GuestMemory;
 	readonly fault_signal: "SIGSEGV" | "SIGBUS";
 	readonly fault_addr: number;
+	/** All areas, in order of address. */
+	areas(): readonly vm_area_struct[];
 	exit(): void;
 }

@@ -28,7 +28,7 @@ export const kernelFiles: readonly KernelFile[] = [
 	),
 	partly(
 		"kernel/bpf/bpf_iter.c",
-		"iterators over files, areas of memory, cgroups, symbols and sockets",
+		"iterators over files, cgroups, symbols and sockets",
 		...bpf("bpf_iter", "bpf_iter_run", "bpf_iter_targets", "seq_file"),
 	),
 	partly(
@@ -120,11 +120,7 @@ export const kernelFiles: readonly KernelFile[] = [
 		...bpf("syscall", "map_create", "map_syscall", "prog_load", "link", "bpf_link", "obj_info"),
 	),
 	whole("kernel/bpf/sysfs_btf.c", ...bpf("vmlinux_btf")),
-	partly(
-		"kernel/bpf/task_iter.c",
-		"areas of memory, files, tasks of a cgroup",
-		...bpf("task_iter", "bpf_iter_objs"),
-	),
+	partly("kernel/bpf/task_iter.c", "files, tasks of a cgroup", ...bpf("task_iter", "bpf_iter_objs")),
 	not("kernel/bpf/tcx.c"),
 	whole("kernel/bpf/tnum.c", ...bpf("tnum"), "kernel/bpf/scalar/tnum.ts"),
 	partly("kernel/bpf/token.c", "creation of tokens", ...bpf("attr")),

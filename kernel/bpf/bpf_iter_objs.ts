@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * What BPF iterators go over: maps, programs, links (kernel/bpf/map_iter.c, prog_iter.c, link_iter.c), tasks
- * (kernel/bpf/task_iter.c) and a map's elements (map_elem_iter.ts). The others are named, and not ported.
+ * What BPF iterators go over: maps, programs, links (kernel/bpf/map_iter.c, prog_iter.c, link_iter.c), tasks and
+ * their areas of memory (kernel/bpf/task_iter.c) and a map's elements (map_elem_iter.ts). The others are named, and not ported.
  */
 import { EBADF, EINVAL } from "../../include/uapi/asm-generic/errno.ts";
 import type { bpf_link_info } from "../../include/uapi/linux/bpf_attr.ts";
 import type { Kernel } from "../kernel.ts";
 import { impl, type KernelImpl, type Task } from "../kernel_impl.ts";
+import type { vm_area_struct } from "../kmem.ts";
 import { task_image } from "../task_image.ts";
+import { find_vma, with_vma_image } from "../vma_image.ts";
 import {
 	type bpf_iter_aux_info,
 	type bpf_iter_link_info,
@@ -114,8 +116,13 @@ interface TaskPosition {
 	tid: number;
 }
 
+/** A thread that has its descriptors from its process. */
+function dup_files(k: KernelImpl, task: Task): boolean {
+	return task.pid !== task.tgid && task.files === k.tasks.get(task.tgid)?.files;
+}
+
 /** kernel/bpf/task_iter.c: task_group_seq_get_next */
-function task_group_seq_get_next(k: KernelImpl, info: TaskPosition): Task | null {
+function task_group_seq_get_next(k: KernelImpl, info: TaskPosition, skip_dup_files: boolean): Task | null {
 	const leader = (pid: number): Task | null => {
 		const t = k.tasks.get(pid);
 		return t && t.pid === t.tgid ? t : null;
@@ -134,7 +141,7 @@ function task_group_seq_get_next(k: KernelImpl, info: TaskPosition): Task | null
 	// __next_thread(): the leader first, then as they came
 	const threads = [...k.tasks.values()].filter((t) => t.tgid === task.tgid);
 	threads.sort((a, b) => Number(b.pid === b.tgid) - Number(a.pid === a.tgid));
-	const next = threads[threads.indexOf(task) + 1];
+	const next = threads.slice(threads.indexOf(task) + 1).find((t) => !(skip_dup_files && dup_files(k, t)));
 	if (!next) return null;
 	info.pid_visiting = next.pid;
 	info.tid = next.pid;
@@ -142,7 +149,7 @@ function task_group_seq_get_next(k: KernelImpl, info: TaskPosition): Task | null
 }
 
 /** kernel/bpf/task_iter.c: task_seq_get_next */
-function task_seq_get_next(kernel: Kernel, info: TaskPosition): Task | null {
+function task_seq_get_next(kernel: Kernel, info: TaskPosition, skip_dup_files = false): Task | null {
 	const k = impl(kernel);
 	if (info.type === BPF_TASK_ITER_TID) {
 		if (info.tid && info.tid !== info.pid) return null;
@@ -151,10 +158,13 @@ function task_seq_get_next(kernel: Kernel, info: TaskPosition): Task | null {
 		info.tid = info.pid;
 		return task;
 	}
-	if (info.type === BPF_TASK_ITER_TGID) return task_group_seq_get_next(k, info);
+	if (info.type === BPF_TASK_ITER_TGID) return task_group_seq_get_next(k, info, skip_dup_files);
 	// find_ge_pid()
 	let best: Task | null = null;
-	for (const t of k.tasks.values()) if (t.pid >= info.tid && (!best || t.pid < best.pid)) best = t;
+	for (const t of k.tasks.values()) {
+		if (t.pid < info.tid || (best && t.pid > best.pid)) continue;
+		if (!(skip_dup_files && dup_files(k, t))) best = t;
+	}
 	if (best) info.tid = best.pid;
 	return best;
 }
@@ -176,6 +186,91 @@ const task_seq_info: bpf_iter_seq_info<TaskPosition, Task> = {
 		show: (seq, task) => bpf_iter_show(seq, false, () => ({ task: task_image(impl(seq.kernel), task) })),
 		stop(seq, task): void {
 			if (!task) bpf_iter_show(seq, true, () => ({}));
+		},
+	},
+};
+
+/** struct bpf_iter_seq_task_vma_info */
+interface VmaPosition extends TaskPosition {
+	task: Task | null;
+	vma: vm_area_struct | null;
+	prev_vm_start: number;
+	prev_vm_end: number;
+}
+
+/** kernel/bpf/task_iter.c: task_vma_seq_get_next: nobody else wants the lock of the address space meanwhile */
+function task_vma_seq_get_next(kernel: Kernel, info: VmaPosition): vm_area_struct | null {
+	const saved_tid = info.tid;
+	let task = info.task;
+	let vma = task ? find_vma(task.mm, info.vma!.vm_end) : null;
+	for (;;) {
+		if (!task) {
+			task = task_seq_get_next(kernel, info, true);
+			if (!task) {
+				info.tid++;
+				break;
+			}
+			if (saved_tid !== info.tid) vma = find_vma(task.mm, 0);
+			else {
+				// User space comes back: on from where it was; 0 - 1 is the last address there is. Of one thread, the
+				// kernel too gives the last areas again and again when they are read in pieces.
+				vma = info.prev_vm_end ? find_vma(task.mm, info.prev_vm_end - 1) : null;
+				if (vma && vma.vm_start === info.prev_vm_start && vma.vm_end === info.prev_vm_end)
+					vma = find_vma(task.mm, vma.vm_end);
+			}
+		}
+		if (vma) {
+			info.task = task;
+			info.vma = vma;
+			return vma;
+		}
+		if (info.type === BPF_TASK_ITER_TID) break;
+		task = null;
+		info.tid++;
+	}
+	info.task = null;
+	info.vma = null;
+	return null;
+}
+
+const task_vma_seq_info: bpf_iter_seq_info<VmaPosition, vm_area_struct> = {
+	init_seq_private: (_kernel, aux) => ({
+		type: aux.task.type,
+		pid: aux.task.pid,
+		pid_visiting: 0,
+		tid: 0,
+		task: null,
+		vma: null,
+		prev_vm_start: 0,
+		prev_vm_end: 0,
+	}),
+	seq_ops: {
+		start(seq): vm_area_struct | null {
+			const vma = task_vma_seq_get_next(seq.kernel, seq.priv.target_private);
+			if (vma && seq.index === 0) seq.index++;
+			return vma;
+		},
+		next(seq): vm_area_struct | null {
+			seq.index++;
+			return task_vma_seq_get_next(seq.kernel, seq.priv.target_private);
+		},
+		show(seq, vma): number {
+			const k = impl(seq.kernel);
+			const { task } = seq.priv.target_private;
+			return with_vma_image(k, vma, (addr) =>
+				bpf_iter_show(seq, false, () => ({ task: task_image(k, task!), vma: addr })),
+			);
+		},
+		stop(seq, vma): void {
+			const info = seq.priv.target_private;
+			if (!vma) {
+				bpf_iter_show(seq, true, () => ({}));
+				return;
+			}
+			// the program has not seen this one: it comes again
+			info.prev_vm_start = -1;
+			info.prev_vm_end = vma.vm_end;
+			info.task = null;
 		},
 	},
 };
@@ -204,6 +299,18 @@ function bpf_iter_task_show_fdinfo(aux: bpf_iter_aux_info): string {
 	if (type === BPF_TASK_ITER_TID) s += `tid:\t${pid}\n`;
 	else if (type === BPF_TASK_ITER_TGID) s += `pid:\t${pid}\n`;
 	return s;
+}
+
+/** task_reg_info, task_file_reg_info, task_vma_reg_info */
+function over_tasks(target: string, seq_info: bpf_iter_seq_info | null): bpf_iter_reg {
+	return {
+		target,
+		resched: true,
+		attach_target: bpf_iter_attach_task,
+		show_fdinfo: bpf_iter_task_show_fdinfo,
+		fill_link_info: bpf_iter_fill_link_info,
+		seq_info: () => seq_info,
+	};
 }
 
 function not_ported(target: string, resched: boolean): bpf_iter_reg {
@@ -249,15 +356,10 @@ const regs: readonly bpf_iter_reg[] = [
 		image_put: (k, addr) => k.kmem.kfree(addr),
 	}),
 	bpf_map_elem_reg,
-	{
-		target: "task",
-		resched: true,
-		attach_target: bpf_iter_attach_task,
-		show_fdinfo: bpf_iter_task_show_fdinfo,
-		fill_link_info: bpf_iter_fill_link_info,
-		seq_info: () => task_seq_info as bpf_iter_seq_info,
-	},
-	...["task_file", "task_vma", "cgroup", "ksym"].map((target) => not_ported(target, true)),
+	over_tasks("task", task_seq_info as bpf_iter_seq_info),
+	over_tasks("task_vma", task_vma_seq_info as bpf_iter_seq_info),
+	over_tasks("task_file", null),
+	...["cgroup", "ksym"].map((target) => not_ported(target, true)),
 	...["netlink", "ipv6_route", "sockmap", "bpf_sk_storage_map", "unix", "tcp", "udp"].map((target) =>
 		not_ported(target, false),
 	),

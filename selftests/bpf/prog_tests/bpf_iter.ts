@@ -6,6 +6,7 @@ import {
 	EAGAIN,
 	EBADF,
 	EINVAL,
+	ENOENT,
 	ENOSPC,
 	EOPNOTSUPP,
 	EOVERFLOW,
@@ -105,7 +106,7 @@ function objects(t: TestEnv): void {
 	t.ASSERT_EQ(skel.get("session"), session + 1n, "another session");
 
 	const progs = lines(iterate(t, skel, "progs").text);
-	t.ASSERT_EQ(progs.length, skel.obj.programs.length, "programs");
+	t.ASSERT_EQ(progs.length, skel.obj.programs.filter((p) => p.fd >= 0).length, "programs");
 	t.ASSERT_TRUE(
 		progs.every((l) => /^prog \d+: \d+$/.test(l)),
 		"what is said of programs",
@@ -264,6 +265,48 @@ function links(t: TestEnv): void {
 	skel.destroy();
 }
 
+function memory(t: TestEnv): void {
+	const skel = Skel.openAndLoad(t, "bpf_iter");
+	if (!skel) return;
+	const { sys } = t;
+	const me = sys.getpid();
+	const at = sys.mmap(0, 2 * PAGE_SIZE, 3, 0x22, -1, 0);
+	t.ASSERT_OK(sys.mprotect(at + PAGE_SIZE, PAGE_SIZE, 1), "two areas");
+	const [a, b, c] = [at, at + PAGE_SIZE, at + 2 * PAGE_SIZE].map((x) => x.toString(16));
+	const { text, last } = iterate(t, skel, "vmas", linfo(me), BUF_SIZE);
+	t.ASSERT_EQ(last, 0, "end");
+	t.ASSERT_TRUE(text.includes(`${me} ${a}-${b} 3 0\n`), "read and write");
+	t.ASSERT_TRUE(text.includes(`${me} ${b}-${c} 1 0\n`), "read");
+	t.ASSERT_TRUE(/ b 1\n/.test(text), "the object's globals: shared, of a file");
+	t.ASSERT_STREQ(iterate(t, skel, "vmas", linfo(0, me)).text, text, "of a process");
+	t.ASSERT_STREQ(iterate(t, skel, "vmas", linfo(0, me), 1).text, text, "of a process, by bytes");
+	t.ASSERT_TRUE(iterate(t, skel, "vmas").text.includes(text), "of all tasks");
+
+	const ranges = text
+		.split("\n")
+		.slice(0, -1)
+		.map((l) => l.split(" ")[1]!);
+	const find = (addr: number | bigint): string[] => {
+		skel.set("address", addr);
+		return iterate(t, skel, "find", linfo(me)).text.split("\n").slice(0, -1);
+	};
+	t.ASSERT_STREQ(find(0).join(), ranges.join(), "all areas");
+	t.ASSERT_EQ(skel.get("ret"), -ENOENT, "none at 0");
+	t.ASSERT_STREQ(find(at + PAGE_SIZE + 1)[0] ?? "", `${b}-${c}`, "from within");
+	t.ASSERT_EQ(skel.get("ret"), 0, "found");
+	const found = skel.bytes("found");
+	t.ASSERT_EQ(read64(found, 0), BigInt(at + PAGE_SIZE), "its start");
+	t.ASSERT_EQ(read64(found, 8), BigInt(at + 2 * PAGE_SIZE), "its end");
+	t.ASSERT_EQ(read64(found, 16), BigInt(me), "its task");
+	t.ASSERT_EQ(find(0xffff888000000000n).length, 0, "the kernel's half");
+	t.ASSERT_EQ(skel.get("ret"), -ENOENT, "no area of the kernel's");
+	skel.set("find_flags", 1);
+	find(at);
+	t.ASSERT_EQ(skel.get("ret"), -EINVAL, "flags");
+	sys.munmap(at, 2 * PAGE_SIZE);
+	skel.destroy();
+}
+
 function buffers(t: TestEnv): void {
 	const skel = Skel.openAndLoad(t, "bpf_iter");
 	if (!skel) return;
@@ -304,6 +347,7 @@ export const bpfIter: ProgTest = {
 			["objects", objects],
 			["elements", elements],
 			["links", links],
+			["memory", memory],
 			["buffers", buffers],
 		];
 		for (const [name, run] of all) if (t.startSubtest(name)) run(t);

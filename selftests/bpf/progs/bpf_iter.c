@@ -18,6 +18,8 @@ struct bpf_iter__bpf_map { struct bpf_iter_meta *meta; struct bpf_map *map; } __
 struct bpf_iter__bpf_prog { struct bpf_iter_meta *meta; struct bpf_prog *prog; } __CORE;
 struct bpf_iter__bpf_link { struct bpf_iter_meta *meta; struct bpf_link *link; } __CORE;
 struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; } __CORE;
+struct vm_area_struct { unsigned long vm_start; unsigned long vm_end; const unsigned long vm_flags; unsigned long vm_pgoff; struct file *vm_file; } __CORE;
+struct bpf_iter__task_vma { struct bpf_iter_meta *meta; struct task_struct *task; struct vm_area_struct *vma; } __CORE;
 struct bpf_iter__ksym { struct bpf_iter_meta *meta; } __CORE;
 struct bpf_iter__bpf_map_elem { struct bpf_iter_meta *meta; struct bpf_map *map; void *key; void *value; } __CORE;
 struct bpf_insn { __u8 code; __u8 dst_reg : 4; __u8 src_reg : 4; __s16 off; __s32 imm; } __CORE;
@@ -26,6 +28,13 @@ struct btf_ptr { void *ptr; __u32 type_id; __u32 flags; };
 static long (*const bpf_seq_printf)(struct seq_file *m, const char *fmt, __u32 fmt_size, const void *data, __u32 data_len) = (void *)126;
 static long (*const bpf_seq_write)(struct seq_file *m, const void *data, __u32 len) = (void *)127;
 static long (*const bpf_seq_printf_btf)(struct seq_file *m, struct btf_ptr *ptr, __u32 ptr_size, __u64 flags) = (void *)150;
+
+static long (*const bpf_find_vma)(struct task_struct *task, __u64 addr, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)180;
+
+struct bpf_iter_task_vma { __u64 __opaque[1]; } __attribute__((aligned(8)));
+extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struct *task, __u64 addr) __ksym;
+extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __ksym;
+extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __ksym;
 
 #define PRINT(seq, fmt, args...) ({								\
 	static const char ___fmt[] = fmt;							\
@@ -200,5 +209,48 @@ int by_type(struct bpf_iter__bpf_map *ctx)
 	p.ptr = &insn;
 	p.type_id = __builtin_btf_type_id(*(struct bpf_insn *)0, 1);
 	ret = bpf_seq_printf_btf(ctx->meta->seq, &p, btf_ptr_size == sizeof(p) ? sizeof(p) : 8, btf_flags);
+	return 0;
+}
+
+__u64 address = 0;
+__u64 find_flags = 0;
+__u64 found[3] = {};
+
+SEC("iter/task_vma")
+int vmas(struct bpf_iter__task_vma *ctx)
+{
+	struct vm_area_struct *vma = ctx->vma;
+	struct task_struct *task = ctx->task;
+
+	if (!seen(ctx->meta, vma) || !task)
+		return 0;
+	PRINT(ctx->meta->seq, "%d %llx-%llx %x %d\n", task->pid, vma->vm_start, vma->vm_end, vma->vm_flags & 15,
+	      vma->vm_file != NULL);
+	return 0;
+}
+
+static long note(struct task_struct *task, struct vm_area_struct *vma, void *data)
+{
+	found[0] = vma->vm_start;
+	found[1] = vma->vm_end;
+	found[2] = task->pid;
+	return 1;
+}
+
+/* The area at an address, and all areas from there on. */
+SEC("iter/task")
+int find(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct bpf_iter_task_vma it;
+	struct vm_area_struct *vma;
+
+	if (!seen(ctx->meta, task))
+		return 0;
+	ret = bpf_find_vma(task, address, note, NULL, find_flags);
+	bpf_iter_task_vma_new(&it, task, address);
+	while ((vma = bpf_iter_task_vma_next(&it)))
+		PRINT(ctx->meta->seq, "%llx-%llx\n", vma->vm_start, vma->vm_end);
+	bpf_iter_task_vma_destroy(&it);
 	return 0;
 }
