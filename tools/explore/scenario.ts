@@ -47,6 +47,8 @@ export interface Scenario {
 	readonly threads: readonly ThreadSpec[];
 	/** How the ring buffers are read: "poll" looks again and again, "epoll" sleeps until it is woken. */
 	readonly consumer: "poll" | "epoll" | "none";
+	/** epoll tells of each wake-up once, not as long as there is something. */
+	readonly edge?: boolean;
 	/** Another consumer than libbpf's; `sample` is to be called for each record. False: it does not end yet. */
 	readonly consume?: (sys: Sys, rb: ring_buffer, sample: (addr: number, size: number) => number) => boolean;
 	/** Samples that user space puts into each user ring buffer. */
@@ -61,6 +63,8 @@ export interface Scenario {
 
 export class ScenarioError extends Error {}
 
+const EPOLL_CTL_MOD = 3;
+const EPOLLIN_EPOLLET = 0x80000001;
 /** Bytes of a record that the consumer reads; of large ones the first. */
 const READ_ALL = 256;
 const READ_FIRST = 16;
@@ -178,21 +182,24 @@ export class ScenarioRun {
 				e.map_ring(r.id, ring.consumer_pos, ring.producer_pos);
 			}
 			const all = rb as ring_buffer;
+			const { consume } = this.scenario;
 			if (this.scenario.consumer === "poll")
 				return () => {
 					// what is there when everyone else has ended is found in one more round
 					const last = x.local(() => e.others_done());
-					const { consume } = this.scenario;
 					if (consume) return consume(sys, all, sample) && last;
 					ring_buffer__consume(all);
 					return last;
 				};
-			const wait = e.epoll(ring_buffer__epoll_fd(all));
+			const epfd = ring_buffer__epoll_fd(all);
+			if (this.scenario.edge)
+				for (const [i, r] of rings.entries())
+					sys.epollCtl(epfd, EPOLL_CTL_MOD, r.fd, { events: EPOLLIN_EPOLLET, data: BigInt(i) });
+			const wait = e.epoll(epfd);
 			return () => {
-				consume_events(
-					all,
-					wait().map((data) => ({ data })),
-				);
+				const events = wait().map((data) => ({ data }));
+				if (consume && events.length > 0) consume(sys, all, sample);
+				else consume_events(all, events);
 				return false;
 			};
 		});

@@ -65,7 +65,6 @@ export const SCENARIOS: readonly Scenario[] = [
 	},
 	{
 		name: "nmi-2cpu",
-		preemptions: 3,
 		about: "an NMI on one of two producing CPUs",
 		threads: [task("produce", 0), task("produce", 1), nmi("interrupt", 0)],
 		consumer: "poll",
@@ -81,6 +80,14 @@ export const SCENARIOS: readonly Scenario[] = [
 		about: "the consumer sleeps in epoll_wait until irq_work wakes it; two producers, no wake-up may be lost",
 		threads: [task("produce", 0), task("produce", 1)],
 		consumer: "epoll",
+	},
+	{
+		name: "wakeup-edge",
+		about:
+			"the same with an edge-triggered epoll: only looking again before it sleeps keeps the consumer up to date",
+		threads: [task("produce", 0), task("produce", 1)],
+		consumer: "epoll",
+		edge: true,
 	},
 	{
 		name: "spin-lock",
