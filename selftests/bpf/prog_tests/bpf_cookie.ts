@@ -3,7 +3,7 @@
  * The value that a program gets from its attachment (prog_tests/bpf_cookie.c: kprobe, tracepoint, perf_event,
  * trampoline, raw_tp, tp_btf).
  */
-import { EEXIST } from "../../../include/uapi/asm-generic/errno.ts";
+import { EEXIST, EOPNOTSUPP, EPERM } from "../../../include/uapi/asm-generic/errno.ts";
 import * as P from "../../../include/uapi/linux/perf_event.ts";
 import {
 	type bpf_link,
@@ -130,19 +130,54 @@ function tpBtf(t: TestEnv, skel: Skel): void {
 	}
 }
 
-export const bpfCookie: ProgTest = {
-	name: "bpf_cookie",
-	async run(t) {
-		const skel = Skel.openAndLoad(t, "test_bpf_cookie");
-		if (!skel) return;
-		skel.set("my_tid", t.sys.gettid());
-		if (t.startSubtest("kprobe")) await kprobe(t, skel);
-		if (t.startSubtest("tracepoint")) await tracepoint(t, skel);
-		if (t.startSubtest("perf_event")) perfEvent(t, skel);
-		if (t.startSubtest("trampoline")) trampoline(t, skel);
-		if (t.startSubtest("raw_tp")) rawTp(t, skel);
-		if (t.startSubtest("tp_btf")) tpBtf(t, skel);
-		t.endSubtest();
-		skel.destroy();
-	},
-};
+/** What only upstream's object has: a function whose return is modified, and a security hook that refuses. */
+function modifyReturn(t: TestEnv, skel: Skel): void {
+	const links = [bpf_program__attach_trace(skel.prog("fmod_ret_test"), 0x30000000000000n)];
+	if (attached(t, links)) {
+		const { fd } = skel.prog("fmod_ret_test");
+		t.ASSERT_OK(bpf_prog_test_run_opts(skel.lib, fd, { repeat: 0 }), "test_run");
+		t.ASSERT_EQ(skel.get("fmod_ret_res"), 0x30000000000000n, "fmod_ret_res");
+	}
+	drop(links);
+}
+
+function lsm(t: TestEnv, skel: Skel): void {
+	const { sys } = t;
+	const page = sys.mmap(0, sys.pageSize, 3, 0x22, -1, 0);
+	const links = [bpf_program__attach_trace(skel.prog("test_int_hook"), 0x90000000000090n)];
+	if (links[0] === -EOPNOTSUPP) {
+		t.skip("the security hook file_mprotect is not ported");
+	} else if (attached(t, links)) {
+		t.ASSERT_EQ(sys.mprotect(page, sys.pageSize, 1), -EPERM, "mprotect");
+		t.ASSERT_EQ(skel.get("lsm_res"), 0x90000000000090n, "lsm_res");
+	}
+	drop(links);
+	sys.munmap(page, sys.pageSize);
+}
+
+/** Of our own object, or upstream's. */
+export function bpfCookieTest(object?: Uint8Array): ProgTest {
+	return {
+		name: "bpf_cookie",
+		async run(t) {
+			const skel = Skel.openAndLoad(t, "test_bpf_cookie", object);
+			if (!skel) return;
+			skel.set("my_tid", t.sys.gettid());
+			if (t.startSubtest("kprobe")) await kprobe(t, skel);
+			if (object && t.startSubtest("uprobe")) t.skip("uprobes are not ported");
+			if (t.startSubtest("tracepoint")) await tracepoint(t, skel);
+			if (t.startSubtest("perf_event")) perfEvent(t, skel);
+			if (t.startSubtest("trampoline")) {
+				trampoline(t, skel);
+				if (object) modifyReturn(t, skel);
+			}
+			if (object && t.startSubtest("lsm")) lsm(t, skel);
+			if (t.startSubtest("raw_tp")) rawTp(t, skel);
+			if (t.startSubtest("tp_btf")) tpBtf(t, skel);
+			t.endSubtest();
+			skel.destroy();
+		},
+	};
+}
+
+export const bpfCookie = bpfCookieTest();

@@ -40,24 +40,29 @@ function open(
 	t: TestEnv,
 	pages: number,
 	sample: (cpu: number, data: Uint8Array) => void,
+	object?: Uint8Array,
 ): [Skel, perf_buffer] | null {
-	const skel = Skel.openAndLoad(t, "test_perf_buffer");
+	const skel = Skel.openAndLoad(t, "test_perf_buffer", object);
 	if (!skel) return null;
-	skel.set("my_pid", t.sys.getpid());
+	const pid = t.sys.getpid();
+	// upstream's has a map of it
+	if (object) bpf_map_update_elem(skel.lib, bpf_map__fd(skel.map("my_pid_map")), key32(0), key32(pid));
+	else skel.set("my_pid", pid);
 	const pb = perf_buffer__new(skel.lib, bpf_map__fd(skel.map("perf_buf_map")), pages, sample, null);
 	if (t.ASSERT_OK_PTR(pb, "perf_buf__new") && typeof pb !== "number") return [skel, pb];
 	skel.destroy();
 	return null;
 }
 
-/** As upstream: a sample on each CPU, in that CPU's ring. */
-async function everyCpu(t: TestEnv): Promise<void> {
+/** As upstream, with our own object or upstream's: a sample on each CPU, in that CPU's ring. */
+export async function everyCpu(t: TestEnv, object?: Uint8Array): Promise<void> {
 	const { sys } = t;
 	const seen = new Set<number>();
-	const opened = open(t, 1, (cpu, data) => {
+	const sample = (cpu: number, data: Uint8Array): void => {
 		t.ASSERT_EQ(read32(data), cpu, "check_cpu_data");
 		seen.add(cpu);
-	});
+	};
+	const opened = open(t, 1, sample, object);
 	if (!opened) return;
 	const [skel, pb] = opened;
 	t.ASSERT_GE(perf_buffer__epoll_fd(pb), 0, "epoll_fd");
