@@ -135,6 +135,7 @@ it("kernels have names", () => {
 	expect(parseKernel("mirror")).toEqual({ kind: "mirror" });
 	expect(parseKernel("host")).toEqual({ kind: "host" });
 	expect(parseKernel("vm:arm64")).toEqual({ kind: "vm", arch: "arm64" });
+	expect(parseKernel("vm:arm64:/tmp/a:b")).toEqual({ kind: "vm", arch: "arm64", kernel: "/tmp/a:b" });
 	for (const bad of ["vm", "vm:", "vm:mips", "hosts", ""])
 		expect(parseKernel(bad)).toMatch(/^there is no kernel/);
 });
