@@ -2,7 +2,7 @@
 /** Builds tools/vm/agent.c, without a libc: clang's object linked by whatever linker is there for that architecture. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { ensureClang } from "../clang.ts";
 import { rootDir } from "../paths.ts";
@@ -65,6 +65,7 @@ export function buildAgent(arch: "x86_64" | "arm64"): Uint8Array {
 		const tmp = `${to}.${process.pid}`;
 		run(clang.path, [`--target=${triple}`, ...FLAGS, "-c", source, "-o", `${tmp}.o`], clang.env);
 		run(ld.path, ["-static", "-o", tmp, `${tmp}.o`], ld.env);
+		rmSync(`${tmp}.o`);
 		renameSync(tmp, to);
 	}
 	return readFileSync(to);
