@@ -153,6 +153,7 @@ export class Explorer implements Preemption {
 	private mem2 = 0;
 	/** Numbers that belong to the state besides. */
 	readonly extra: (() => number)[] = [];
+	private readonly work_ids: Map<irq_work, number> = new Map();
 	private readonly lock_ids: Map<raw_spinlock, number> = new Map();
 	private readonly before_step: (() => void)[] = [];
 	/** Someone runs queued work; else queueing it has no effect. */
@@ -201,7 +202,9 @@ export class Explorer implements Preemption {
 			throw SUSPEND;
 		}
 		this.budget = 0;
-		return this.perform(f, fn);
+		const r = this.perform(f, fn);
+		this.last_result = r;
+		return r;
 	}
 
 	/** Something that no one else can see, but that must not happen again when the function is called again. */
@@ -217,7 +220,6 @@ export class Explorer implements Preemption {
 		try {
 			for (const hook of this.before_step) hook();
 			const r = fn();
-			this.last_result = r;
 			f.push(r);
 			return r;
 		} finally {
@@ -465,19 +467,25 @@ export class Explorer implements Preemption {
 			const queue = this.irq_works[this.kernel.cpu]!;
 			work.pending = true;
 			queue.push(work);
-			this.toggle(0x10000 + this.kernel.cpu);
 			this.on_undo(() => {
 				queue.pop();
 				work.pending = false;
 			});
 		});
 	}
+	private work_id(work: irq_work): number {
+		let id = this.work_ids.get(work);
+		if (id === undefined) {
+			id = this.work_ids.size + 1;
+			this.work_ids.set(work, id);
+		}
+		return id;
+	}
 	/** irq_work_single(): the oldest work of a CPU. */
 	take_irq_work(cpu: number): irq_work {
 		const queue = this.irq_works[cpu]!;
 		const work = queue.shift()!;
 		work.pending = false;
-		this.toggle(0x10000 + cpu);
 		this.on_undo(() => {
 			queue.unshift(work);
 			work.pending = true;
@@ -521,6 +529,10 @@ export class Explorer implements Preemption {
 		h.add(this.mem1);
 		h.add(this.mem2);
 		for (const t of this.threads) t.add_state(h);
+		for (const queue of this.irq_works) {
+			h.add(queue.length);
+			for (const work of queue) h.add(this.work_id(work));
+		}
 		for (const fn of this.extra) h.add(fn());
 		this.records.add_state(h);
 	}

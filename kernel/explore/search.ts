@@ -67,6 +67,15 @@ function rng(seed: number): () => number {
 	};
 }
 
+/** What a step gave, where that is a number. */
+function result_text(r: unknown): string {
+	if (typeof r === "number" || typeof r === "bigint" || typeof r === "boolean") return String(r);
+	if (!(r instanceof Uint8Array) || r.length > 8) return "";
+	const bytes = new Uint8Array(8);
+	bytes.set(r);
+	return String(new DataView(bytes.buffer).getBigUint64(0, true));
+}
+
 /** A schedule as text: threads with the number of steps they make, `0*5,1,0*2`. */
 export function schedule_text(schedule: readonly number[]): string {
 	const out: string[] = [];
@@ -307,9 +316,7 @@ export class Search {
 			path.push(t.id);
 			this.steps++;
 			if (sink && op) {
-				const r = x.last_result;
-				const shown =
-					typeof r === "number" || typeof r === "bigint" || typeof r === "boolean" ? String(r) : "";
+				const shown = result_text(x.last_result);
 				sink({ thread: t.name, what: op.what, where: x.describe(op.addr), result: shown });
 			}
 			last = t;
