@@ -16,6 +16,7 @@ import { type perf_event, perf_sample_data } from "../events/perf_event.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
 
 const INDEX_MASK = BigInt(BPF_F_INDEX_MASK);
+const BPF_F_GET_BRANCH_RECORDS_SIZE = 1n;
 const CTXLEN_MASK = 0xfffffn << 32n;
 /** Programs that interrupt each other on a CPU: task, interrupt, NMI. */
 const NEST_MAX = 3;
@@ -63,6 +64,12 @@ export function register_trace_helpers(k: KernelImpl): void {
 	const { bodies } = k.bpf;
 	const p = u64_to_addr;
 	const out = new Output(k);
+	// No CPU here records branches: perf_snapshot_branch_stack() stays what it is at first.
+	bodies.set("__static_call_return0", () => 0n);
+	bodies.set("bpf_get_branch_snapshot", (_c, _buf, _size, flags) => BigInt(flags ? -EINVAL : -ENOENT));
+	bodies.set("bpf_read_branch_records", (_c, _ctx, _buf, _size, flags) =>
+		BigInt(flags & ~BPF_F_GET_BRANCH_RECORDS_SIZE ? -EINVAL : -ENOENT),
+	);
 	for (const name of [
 		"bpf_perf_event_output",
 		"bpf_perf_event_output_tp",

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as E from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
+import { BPF_DW } from "../../include/uapi/linux/bpf.ts";
 import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { BPF_ADD, BPF_B, BPF_H, BPF_JGT, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
 import type { bpf_insn } from "../../kernel/bpf/bpf_types.ts";
@@ -10,6 +11,7 @@ import {
 	BPF_ALU64_IMM,
 	BPF_EXIT_INSN,
 	BPF_JMP_REG,
+	BPF_LD_MAP_FD,
 	BPF_LDX_MEM,
 	BPF_MOV64_IMM,
 	BPF_MOV64_REG,
@@ -271,6 +273,95 @@ describe.each([
 			expect(r.out[15]).toBe(7);
 			expect((r.out[24]! << 8) | r.out[25]!).toBe(ip_sum(r.out));
 		}
+	});
+
+	it("sets delivery times, of IP alone", () => {
+		const set = (time: number, type: number, b = ipv4()): number =>
+			p.run(
+				tc(
+					BPF_MOV64_IMM(2, time),
+					BPF_MOV64_IMM(3, type),
+					BPF_MOV64_REG(6, 1),
+					call(U.BPF_FUNC_skb_set_tstamp),
+					BPF_RAW_INSN(0x55, 0, 0, 1, 0), // if r0 != 0 goto exit
+					// struct __sk_buff: tstamp 152
+					BPF_LDX_MEM(BPF_DW, 0, 6, 152),
+					exit(),
+				),
+				b,
+			).retval | 0;
+		expect(set(1234, 0)).toBe(1234);
+		expect(set(0, 0)).toBe(0);
+		for (const type of [1, 2]) expect(set(0, type)).toBe(-E.EINVAL);
+		expect(set(1, 3)).toBe(-E.EINVAL);
+		expect(set(1, 0, new Uint8Array(64))).toBe(-E.EOPNOTSUPP);
+	});
+
+	it("finds no tunnel, no transformation, no cgroup", () => {
+		// the answer, or 1 when the buffer was not cleared
+		const get = (id: number, ...args: bpf_insn[]): number =>
+			p.run(
+				tc(
+					BPF_ST_MEM(BPF_DW, 10, -32, -1),
+					BPF_ST_MEM(BPF_DW, 10, -24, -1),
+					BPF_ST_MEM(BPF_DW, 10, -16, -1),
+					BPF_ST_MEM(BPF_DW, 10, -8, -1),
+					...args,
+					call(id),
+					BPF_LDX_MEM(BPF_DW, 1, 10, -8),
+					BPF_RAW_INSN(0x15, 1, 0, 1, 0), // if r1 == 0 goto exit
+					BPF_MOV64_IMM(0, 1),
+					exit(),
+				),
+				ipv4(),
+			).retval | 0;
+		const to = (r: number): bpf_insn[] => [BPF_MOV64_REG(r, 10), BPF_ALU64_IMM(BPF_ADD, r, -28)];
+		expect(get(U.BPF_FUNC_skb_get_tunnel_key, ...to(2), BPF_MOV64_IMM(3, 28), BPF_MOV64_IMM(4, 0))).toBe(
+			-E.EINVAL,
+		);
+		expect(get(U.BPF_FUNC_skb_get_tunnel_opt, ...to(2), BPF_MOV64_IMM(3, 28))).toBe(-E.ENOENT);
+		expect(
+			get(
+				U.BPF_FUNC_skb_get_xfrm_state,
+				BPF_MOV64_IMM(2, 0),
+				...to(3),
+				BPF_MOV64_IMM(4, 28),
+				BPF_MOV64_IMM(5, 0),
+			),
+		).toBe(-E.EINVAL);
+
+		const cgroups = p.map(U.BPF_MAP_TYPE_CGROUP_ARRAY, 4, 4, 2);
+		const under = (idx: number): number =>
+			p.run(
+				tc(BPF_LD_MAP_FD(2, cgroups), BPF_MOV64_IMM(3, idx), call(U.BPF_FUNC_skb_under_cgroup), exit()),
+				ipv4(),
+			).retval | 0;
+		expect(under(1)).toBe(-E.EAGAIN);
+		expect(under(2)).toBe(-E.E2BIG);
+		const raw = (...insns: (bpf_insn | bpf_insn[])[]): number => {
+			expect(test(p.load(U.BPF_PROG_TYPE_RAW_TRACEPOINT, insns), () => {})).toBe(0);
+			return p.attr.test_retval | 0;
+		};
+		const task_under = (idx: number): number =>
+			raw(
+				BPF_LD_MAP_FD(1, cgroups),
+				BPF_MOV64_IMM(2, idx),
+				call(U.BPF_FUNC_current_task_under_cgroup),
+				exit(),
+			);
+		expect(task_under(0)).toBe(-E.EAGAIN);
+		expect(task_under(2)).toBe(-E.E2BIG);
+		const branches = (flags: number): number =>
+			raw(
+				BPF_MOV64_REG(1, 10),
+				BPF_ALU64_IMM(BPF_ADD, 1, -24),
+				BPF_MOV64_IMM(2, 24),
+				BPF_MOV64_IMM(3, flags),
+				call(U.BPF_FUNC_get_branch_snapshot),
+				exit(),
+			);
+		expect(branches(0)).toBe(-E.ENOENT);
+		expect(branches(1)).toBe(-E.EINVAL);
 	});
 
 	it("runs raw tracepoint programs on the CPU asked for", () => {

@@ -4,14 +4,18 @@
  * of which there are none: the loopback device is the only one.
  */
 import {
+	E2BIG,
 	EACCES,
 	EAFNOSUPPORT,
+	EAGAIN,
 	EALREADY,
 	EFAULT,
 	EINVAL,
 	ENODEV,
+	ENOENT,
 	ENOMEM,
 	ENOTSUPP,
+	EOPNOTSUPP,
 } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_ADJ_ROOM_ENCAP_L2_MASK,
@@ -522,6 +526,38 @@ function register_mtu(k: KernelImpl): void {
 		const len = xdp.ptr("data_end") - xdp.ptr("data");
 		return BigInt(check_mtu(k, len, lo(ifindex), p(mtu_len), s32(len_diff)));
 	});
+	bodies.set("bpf_skb_set_tstamp", (_c, ctx, tstamp, tstamp_type) => {
+		const skb = new sk_buff(k, p(ctx));
+		const proto = skb.u16("protocol");
+		if (proto !== BE_IP && proto !== BE_IPV6) return err(EOPNOTSUPP);
+		const type = lo(tstamp_type);
+		// SKB_CLOCK_REALTIME, SKB_CLOCK_MONOTONIC, SKB_CLOCK_TAI
+		if (type > 2 || (type !== 0 && !tstamp)) return err(EINVAL);
+		skb.set64("tstamp", tstamp);
+		skb.set_bits("tstamp_type", type);
+		return 0n;
+	});
+	// No packet here came through a transformation or out of a tunnel.
+	bodies.set("bpf_skb_get_xfrm_state", (_c, _ctx, _index, to, size) => {
+		kmem.fill(p(to), lo(size), 0);
+		return err(EINVAL);
+	});
+	bodies.set("bpf_skb_get_tunnel_key", (_c, _ctx, to, size) => {
+		kmem.fill(p(to), lo(size), 0);
+		return err(EINVAL);
+	});
+	bodies.set("bpf_skb_get_tunnel_opt", (_c, _ctx, to, size) => {
+		kmem.fill(p(to), lo(size), 0);
+		return err(ENOENT);
+	});
+	// Nor can a cgroup be in an array of them.
+	bodies.set("bpf_skb_under_cgroup", (_c, ctx, map, idx) => {
+		if (!new sk_buff(k, p(ctx)).ptr("sk")) return err(ENOENT);
+		return err(lo(idx) >= k.bpf.map_of(map).max_entries ? E2BIG : EAGAIN);
+	});
+	bodies.set("bpf_current_task_under_cgroup", (_c, map, idx) =>
+		err(lo(idx) >= k.bpf.map_of(map).max_entries ? E2BIG : EAGAIN),
+	);
 	/** include/net/inet_ecn.h: INET_ECN_set_ce */
 	bodies.set("bpf_skb_ecn_set_ce", (_c, ctx) => {
 		const skb = new sk_buff(k, p(ctx));
