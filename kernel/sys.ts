@@ -103,7 +103,7 @@ export class TaskSys implements Sys {
 		const k = this.kernel;
 		const { task } = this;
 		k.perf.sw_event(PERF_COUNT_SW_CONTEXT_SWITCHES, 1n);
-		k.trace_events.fire_sched_switch(task, null);
+		k.trace_events.fire_sched_switch(task, false);
 		task.asleep = true;
 		k.perf.task_switch();
 		try {
@@ -112,7 +112,7 @@ export class TaskSys implements Sys {
 			task.asleep = false;
 			k.current = task;
 			k.perf.task_switch();
-			k.trace_events.fire_sched_switch(null, task);
+			k.trace_events.fire_sched_switch(task, true);
 		}
 	}
 

@@ -10,9 +10,10 @@ import type { bpf_prog } from "../bpf/bpf_types.ts";
 import { ksizeof } from "../bpf/layout.ts";
 import { bpf_prog_inc_misses_counter, bpf_prog_run } from "../bpf/prog.ts";
 import type { perf_event } from "../events/perf_event.ts";
-import type { KernelImpl, Task } from "../kernel_impl.ts";
+import { type KernelImpl, Task } from "../kernel_impl.ts";
 import { NR, SYSCALL_ARGS, type SyscallName } from "../syscall_nr.ts";
 import { CAP_PERFMON, CAP_SYS_ADMIN } from "../task.ts";
+import { task_image, task_image_free } from "../task_image.ts";
 
 /** include/linux/trace_events.h: programs on one event at most */
 export const BPF_TRACE_MAX_PROGS = 64;
@@ -237,20 +238,38 @@ export class TraceEvents {
 		this.regs = 0;
 	}
 
-	/** The scheduler switches from one task to the other; null: to or from the CPU's idle task. */
-	fire_sched_switch(prev: Task | null, next: Task | null): void {
-		if (!this.sched_switch.live) return;
-		const comm = (t: Task | null): bigint[] => {
-			const b = new Uint8Array(16);
-			const name = t?.comm ?? `swapper/${this.kernel.cpu}`;
-			for (let i = 0; i < Math.min(name.length, 15); i++) b[i] = name.charCodeAt(i);
-			return [...new BigUint64Array(b.buffer)];
-		};
-		// the priority of an ordinary task, and of the idle task; a task that gives up its CPU sleeps interruptibly
-		const pid_prio = (t: Task | null): bigint => BigInt(t?.pid ?? 0) | (120n << 32n);
-		const state = prev ? 1n : 0n;
-		const words = [...comm(prev), pid_prio(prev), state, ...comm(next), pid_prio(next)];
-		this.submit(this.sched_switch, words, 68);
+	/** The scheduler switches from a task to its CPU's idle task, or back: sched:sched_switch, and the raw tracepoint. */
+	fire_sched_switch(task: Task, wakes: boolean): void {
+		const k = this.kernel;
+		const raw = k.tracepoints.enabled("sched_switch");
+		if (!this.sched_switch.live && !raw) return;
+		// it borrows the address space of the task before
+		const idle = new Task(0, 0, task.mm, task.files, [], 0n);
+		idle.comm = `swapper/${k.cpu}`;
+		idle.cpu = task.cpu;
+		const [prev, next] = wakes ? [idle, task] : [task, idle];
+		// a task that gives up its CPU sleeps interruptibly; the idle task runs on
+		const state = wakes ? 0n : 1n;
+		const current = k.task;
+		k.task = prev;
+		try {
+			if (raw) {
+				const [from, to] = [prev, next].map((t) => BigInt.asUintN(64, BigInt(task_image(k, t))));
+				k.tracepoints.fire("sched_switch", [0n, from!, to!, state]);
+			}
+			const comm = (t: Task): bigint[] => {
+				const b = new Uint8Array(16);
+				for (let i = 0; i < Math.min(t.comm.length, 15); i++) b[i] = t.comm.charCodeAt(i);
+				return [...new BigUint64Array(b.buffer)];
+			};
+			// the priority of an ordinary task, and of the idle task
+			const pid_prio = (t: Task): bigint => BigInt(t.pid) | (120n << 32n);
+			const words = [...comm(prev), pid_prio(prev), state, ...comm(next), pid_prio(next)];
+			if (this.sched_switch.live) this.submit(this.sched_switch, words, 68);
+		} finally {
+			k.task = current;
+			task_image_free(k, idle);
+		}
 	}
 
 	/** A system call begins: raw_syscalls:sys_enter and syscalls:sys_enter_NAME (trace_syscalls.c: perf_syscall_enter). */

@@ -90,6 +90,10 @@ async function args(t: TestEnv): Promise<void> {
 		t.ASSERT_GE(skel.get("switches"), 1, "switches");
 		t.ASSERT_EQ(skel.get("prev_pid"), sys.gettid(), "prev_pid");
 		t.ASSERT_EQ(skel.get("next_pid"), 0, "next_pid: the idle task");
+		t.ASSERT_GE(skel.get("raw_away"), 1, "away");
+		t.ASSERT_GE(skel.get("raw_back"), 1, "and back");
+		t.ASSERT_EQ(skel.get("raw_wrong"), 0, "current");
+		if (t.kernel.isMirror) t.ASSERT_EQ(skel.get("raw_away"), skel.get("switches"), "as often as the event");
 		const ret = sys.getpgid(sys.getpid());
 		t.ASSERT_EQ(skel.get("enter_nr"), nrGetpgid(sys.arch), "nr");
 		t.ASSERT_EQ(skel.get("enter_arg"), sys.getpid(), "argument");

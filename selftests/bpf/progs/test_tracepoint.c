@@ -46,6 +46,31 @@ int oncpu(struct sched_switch_args *ctx)
 	return 0;
 }
 
+struct task_struct {
+	int pid;
+} __attribute__((preserve_access_index));
+
+int raw_away = 0;
+int raw_back = 0;
+int raw_wrong = 0;
+
+/* the same as it is: current is the task that goes, be it the idle one */
+SEC("tp_btf/sched_switch")
+int raw_switch(__u64 *ctx)
+{
+	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
+
+	if (prev->pid != my_pid && next->pid != my_pid)
+		return 0;
+	if ((__u32)bpf_get_current_pid_tgid() != prev->pid)
+		raw_wrong++;
+	if (prev->pid == my_pid)
+		raw_away++;
+	else
+		raw_back++;
+	return 0;
+}
+
 SEC("tp/syscalls/sys_enter_getpgid")
 int enter(struct sys_enter_args *ctx)
 {
