@@ -217,11 +217,11 @@ function links(t: TestEnv): void {
 		["thread and process", -EINVAL, create("tasks", { iter_info: linfo(1, 1) })],
 		["no descriptor of a process", -EBADF, create("tasks", { iter_info: linfo(0, 0, 99) })],
 		["more than the kernel knows", -E2BIG, create("tasks", { iter_info: new Uint8Array(24).fill(1) })],
-		["not ported", -EOPNOTSUPP, create("ksyms")],
 		["no iterator", -EINVAL, bpf_iter_create(lib, fd_of("maps"))],
 		["no file", -EBADF, bpf_iter_create(lib, 99)],
 	];
 	for (const [name, want, got] of errnos) t.ASSERT_EQ(got, want, name);
+	if (t.kernel.isMirror) t.ASSERT_EQ(create("ksyms"), -EOPNOTSUPP, "not ported");
 
 	for (const opts of [{ iter_info: new Uint8Array(24) }, { iter_info: new Uint8Array(4) }]) {
 		const fd = create("tasks", opts);
@@ -328,8 +328,10 @@ function buffers(t: TestEnv): void {
 	skel.set("calls", 0);
 	const two = iterate(t, skel, "maps_big", undefined, BUF_SIZE);
 	t.ASSERT_EQ(two.last, 0, "one at a time");
-	t.ASSERT_EQ(two.text.length, 20000 * n, "all of them");
-	t.ASSERT_EQ(skel.get("last_num"), n - 1, "numbers stay");
+	// a real kernel may have maps of others
+	if (t.kernel.isMirror) t.ASSERT_EQ(two.text.length, 20000 * n, "all of them");
+	else t.ASSERT_GE(two.text.length, 20000 * n, "all of them");
+	t.ASSERT_EQ(skel.get("last_num"), two.text.length / 20000 - 1, "numbers stay");
 
 	const link = attach(t, skel, "maps");
 	if (!link) return;
