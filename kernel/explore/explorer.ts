@@ -270,6 +270,7 @@ export class Explorer implements Preemption {
 			this.fail("crash", `${t.name}: ${e instanceof Error ? e.message : String(e)}`);
 		}
 		t.irqs_disabled = this.kernel.irqs_disabled;
+		t.mark = null;
 		this.leave();
 		return () => {
 			for (let i = undo.length - 1; i >= 0; i--) undo[i]!();
@@ -287,6 +288,7 @@ export class Explorer implements Preemption {
 		this.budget = 0;
 		t.advance();
 		t.irqs_disabled = this.kernel.irqs_disabled;
+		t.mark = null;
 		this.leave();
 	}
 

@@ -37,7 +37,7 @@ import { BodyCaller } from "../bpf/run.ts";
 import type { Task } from "../kernel_impl.ts";
 import { TaskSys } from "../sys.ts";
 import { type Explorer, Fiber, NotExplorable, type Op, SUSPEND } from "./explorer.ts";
-import type { Hash } from "./hash.ts";
+import { Hash } from "./hash.ts";
 
 /** In which context a thread runs: a task's, or an interrupt that comes between any two steps of those below it. */
 export type Flavour = "task" | "irq" | "nmi" | "user";
@@ -62,6 +62,7 @@ export interface Saved {
 	readonly pending: Op | null;
 	readonly irqs_disabled: number;
 	readonly base_irqs: number;
+	readonly mark: readonly [number, number] | null;
 	readonly inner: unknown;
 }
 
@@ -85,6 +86,8 @@ export abstract class Thread {
 	irqs_disabled = 0;
 	/** Where the function that is under way found them. */
 	base_irqs = 0;
+	/** Fingerprint of its own state, until it changes. */
+	mark: readonly [number, number] | null = null;
 
 	constructor(x: Explorer, name: string, on_cpu: number, flavour: Flavour, task: Task) {
 		this.x = x;
@@ -112,8 +115,8 @@ export abstract class Thread {
 		throw new NotExplorable(`${this.name}: a callback outside of machine code`);
 	}
 	save(): Saved {
-		const { done, started, pending, irqs_disabled, base_irqs } = this;
-		return { done, started, pending, irqs_disabled, base_irqs, inner: this.save_inner() };
+		const { done, started, pending, irqs_disabled, base_irqs, mark } = this;
+		return { done, started, pending, irqs_disabled, base_irqs, mark, inner: this.save_inner() };
 	}
 	restore(s: Saved): void {
 		this.done = s.done;
@@ -121,11 +124,18 @@ export abstract class Thread {
 		this.pending = s.pending;
 		this.irqs_disabled = s.irqs_disabled;
 		this.base_irqs = s.base_irqs;
+		this.mark = s.mark;
 		this.restore_inner(s.inner);
 	}
 	add_state(h: Hash): void {
-		h.add((this.done ? 1 : 0) + (this.started ? 2 : 0) + this.irqs_disabled * 4);
-		this.hash_inner(h);
+		if (!this.mark) {
+			const own = new Hash();
+			own.add((this.done ? 1 : 0) + (this.started ? 2 : 0) + this.irqs_disabled * 4);
+			this.hash_inner(own);
+			this.mark = [own.a, own.b];
+		}
+		h.add(this.mark[0]);
+		h.add(this.mark[1]);
 	}
 	/** Suspend before a step, or make it: true. */
 	protected take_step(what: string, addr: number, local = false): boolean {
