@@ -60,6 +60,15 @@ const stages: readonly Stage[] = [
 		args: ["scripts/bootstrap.mjs", "scripts/messages.ts", "--from", messages, "--max", "0.25"],
 		long: true,
 	},
+	...(["x86_64", "arm64"] as const).map((arch) => ({
+		name: `a real 6.12 on ${arch}, from its record`,
+		cmd: process.execPath,
+		args: [
+			...["scripts/bootstrap.mjs", "scripts/bpf-mirror.ts", "compare"],
+			...["--with", `selftests/bpf/records/6.12.95-${arch}.tar.br`],
+		],
+		long: true,
+	})),
 ];
 
 rmSync(messages, { recursive: true, force: true });
