@@ -12,6 +12,7 @@ import {
 	BPF_FUNC_get_stack,
 	BPF_FUNC_get_task_stack,
 	BPF_FUNC_getsockopt,
+	BPF_FUNC_override_return,
 	BPF_FUNC_probe_read,
 	BPF_FUNC_probe_read_kernel,
 	BPF_FUNC_probe_read_kernel_str,
@@ -112,6 +113,11 @@ function kprobe_prog_func_proto(func_id: number, prog: bpf_prog): bpf_func_proto
 	switch (func_id) {
 		case BPF_FUNC_get_stack:
 			return prog.sleepable ? bpf_get_stack_sleepable_proto : bpf_get_stack_proto;
+		case BPF_FUNC_override_return:
+			// compiled in with the option only
+			return prog.kernel.config.kconfig.get("CONFIG_BPF_KPROBE_OVERRIDE") === "y"
+				? proto.bpf_override_return_proto
+				: null;
 		case BPF_FUNC_get_func_ip:
 			if (is_kprobe_multi(prog)) return proto.bpf_get_func_ip_proto_kprobe_multi;
 			if (prog.expected_attach_type === BPF_TRACE_UPROBE_MULTI)

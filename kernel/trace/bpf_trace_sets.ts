@@ -32,7 +32,6 @@ import {
 	BPF_FUNC_map_pop_elem,
 	BPF_FUNC_map_push_elem,
 	BPF_FUNC_map_update_elem,
-	BPF_FUNC_override_return,
 	BPF_FUNC_per_cpu_ptr,
 	BPF_FUNC_perf_event_output,
 	BPF_FUNC_perf_event_read,
@@ -133,7 +132,6 @@ import {
 	bpf_get_stack_proto_tp,
 	bpf_get_stackid_proto_raw_tp,
 	bpf_get_stackid_proto_tp,
-	bpf_override_return_proto,
 	bpf_perf_event_output_proto,
 	bpf_perf_event_output_proto_raw_tp,
 	bpf_perf_event_output_proto_tp,
@@ -203,7 +201,6 @@ export const bpf_tracing_helpers: HelperSet = new Map([
 export const kprobe_prog_helpers: HelperSet = new Map([
 	[BPF_FUNC_perf_event_output, bpf_perf_event_output_proto],
 	[BPF_FUNC_get_stackid, bpf_get_stackid_proto],
-	[BPF_FUNC_override_return, bpf_override_return_proto],
 ]);
 
 /** kernel/trace/bpf_trace.c: tp_prog_func_proto */
