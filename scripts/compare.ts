@@ -115,13 +115,20 @@ export class Comparer {
 					result.levels[level as Finding["level"]] = ok ? "equal" : "differs";
 			for (const f of judged.findings) {
 				const theirs = { err: brief.err, log: full.log ?? "" };
-				const why = explain_by_version(release, { level: f.level, ours: got, theirs });
+				const why = explain_by_version(release, { level: f.level, text: f.text, ours: got, theirs });
 				result.findings.push({
 					level: f.level as Finding["level"],
 					text: f.level === "log" && !why ? log_text(release, got.log, full.log ?? "") : f.text,
 					...(why && { version: why.map((d) => d.id) }),
 				});
 				if (why) result.levels[f.level as Finding["level"]] = "version";
+			}
+			// other instructions make another image
+			const xlated = result.findings.find((f) => f.level === "xlated" && f.version);
+			const jited = result.findings.find((f) => f.level === "jited");
+			if (xlated?.version && jited) {
+				jited.version ??= xlated.version;
+				result.levels.jited = "version";
 			}
 			if (brief.run && !unpriv && got.err === 0) this.run(p, brief, result);
 		} catch (e) {

@@ -29,6 +29,8 @@ export interface VersionDiff {
 /** What both kernels made of a load in which they differ at a level. */
 export interface Differing {
 	readonly level: string;
+	/** The first difference, as it is shown. */
+	readonly text?: string;
 	readonly ours: { readonly err: number; readonly log: string };
 	readonly theirs: { readonly err: number; readonly log: string };
 }
@@ -86,11 +88,21 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		log: [[/^Live regs before insn:\n(?: *(?:\d+ +)?\d+: [.\d]{10} .*\n)+/gm, ""]],
 	},
 	{
+		id: "timed-may-goto",
+		since: "6.15",
+		commit: "e723608bf428 bpf: Add verifier support for timed may_goto",
+		what: "loops with may_goto are bounded by time, and begin with another count",
+		explains: (d) =>
+			d.level === "xlated" &&
+			/code=7a \S+ \S+ \S+ imm=8388608 .*real code=7a .* imm=65535 /.test(d.text ?? ""),
+	},
+	{
 		id: "no-register-liveness",
 		since: "6.18",
 		commit: "107e16979905 bpf: disable and remove registers chain based liveness",
 		what: "registers have no read and write marks, states are counted and pruned by other liveness",
 		log: [
+			[/^\([\d,]+\) live stack update done in \d+ iterations\n/gm, ""],
 			[/^\([\d,]+\) frame \d+ insn \d+ (?:\+(?:live|written)(?: [-\d,]+)? ?)+\n/gm, ""],
 			[/ max_states_per_insn \d+ total_states \d+ peak_states \d+ mark_read \d+$/gm, ""],
 			[/ R10=fp0(?= |$)/gm, ""],
