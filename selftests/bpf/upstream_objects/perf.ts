@@ -3,7 +3,7 @@
  * Upstream's own objects of what programs hang on, driven and checked as prog_tests/perf_buffer.c, perf_link.c,
  * attach_probe.c, kprobe_multi_test.c, bpf_cookie.c and syscall.c of v6.12 do. Uprobes are not ported.
  */
-import { EINVAL, EOPNOTSUPP } from "../../../include/uapi/asm-generic/errno.ts";
+import { EINVAL, ENOENT, EOPNOTSUPP } from "../../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_F_KPROBE_MULTI_RETURN,
 	BPF_LINK_TYPE_PERF_EVENT,
@@ -16,6 +16,8 @@ import {
 	type bpf_link,
 	bpf_link__destroy,
 	bpf_link_create,
+	bpf_map__fd,
+	bpf_map_update_elem,
 	bpf_obj_get_info_by_fd,
 	bpf_prog_test_run_opts,
 	bpf_program__attach,
@@ -26,7 +28,7 @@ import { burnCpu, perfEventOpen, syscallFunc } from "../perf.ts";
 import { bpfCookieTest } from "../prog_tests/bpf_cookie.ts";
 import { everyCpu } from "../prog_tests/perf_buffer.ts";
 import { syscallTest } from "../prog_tests/syscall.ts";
-import { read32, read64, Skel } from "../skel.ts";
+import { key32, read32, read64, Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
 type Run = (t: TestEnv, object: Uint8Array) => void | Promise<void>;
@@ -87,6 +89,34 @@ function perfLink(t: TestEnv, object: Uint8Array): void {
 		t.ASSERT_EQ(skel.get("run_cnt"), before, "run_cnt_before_after");
 	}
 	sys.close(pfd);
+	skel.destroy();
+}
+
+/** Events go from a map with the descriptor they were put in by, unless it preserves them. */
+function preserveElems(t: TestEnv, object: Uint8Array): void {
+	const skel = Skel.openAndLoad(t, "test_pe_preserve_elems", object);
+	if (!skel) return;
+	const { lib } = skel;
+	const { sys } = t;
+	for (const [map, prog, keeps] of [
+		["array_1", "read_array_1", false],
+		["array_2", "read_array_2", true],
+	] as const) {
+		const pfd = perfEventOpen(lib, { type: P.PERF_TYPE_SOFTWARE, config: P.PERF_COUNT_SW_CPU_CLOCK }, 0, -1);
+		const mfd = bpf_map__fd(skel.map(map));
+		t.ASSERT_GE(pfd, 0, "perf_event_open");
+		t.ASSERT_OK(bpf_map_update_elem(lib, mfd, key32(0), key32(pfd)), "bpf_map_update_elem");
+		sys.close(pfd);
+		const run = (): number => {
+			const opts = { retval: -1 };
+			t.ASSERT_OK(bpf_prog_test_run_opts(lib, skel.prog(prog).fd, opts), "bpf_prog_test_run_opts");
+			return opts.retval | 0;
+		};
+		t.ASSERT_EQ(run(), 0, "bpf_perf_event_read_value");
+		sys.close(mfd);
+		t.ASSERT_EQ(run(), keeps ? 0 : -ENOENT, "after the map's descriptor");
+	}
+	// two of its descriptors are closed already, as upstream leaves them
 	skel.destroy();
 }
 
@@ -276,6 +306,7 @@ export const perfObjects: Readonly<Record<string, (object: Uint8Array) => ProgTe
 	test_bpf_cookie: bpfCookieTest,
 	test_perf_buffer: single("perf_buffer", everyCpu),
 	test_perf_link: single("perf_link", perfLink),
+	test_pe_preserve_elems: single("pe_preserve_elems", preserveElems),
 	test_attach_probe_manual: subtests("attach_probe", [
 		["manual-default", manual("default")],
 		["manual-perf", manual("perf")],
