@@ -1,20 +1,71 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror`: one command, a subcommand for each tool. */
-import yargs from "yargs";
-import { arenaCommand } from "./cmd_arena.ts";
-import { benchCommand } from "./cmd_bench.ts";
-import { compareCommand } from "./cmd_compare.ts";
-import { conformanceCommand } from "./cmd_conformance.ts";
-import { dumpCommand } from "./cmd_dump.ts";
-import { exploreCommand } from "./cmd_explore.ts";
-import { genCommand } from "./cmd_gen.ts";
-import { recordCommand } from "./cmd_record.ts";
-import { ringCommand } from "./cmd_ring.ts";
-import { runCommand } from "./cmd_run.ts";
-import { normalizeArgs, testProgsCommand } from "./cmd_test_progs.ts";
-import { testVerifierCommand } from "./cmd_test_verifier.ts";
-import { veristatCommand } from "./cmd_veristat.ts";
-import { vmCommand } from "./cmd_vm.ts";
+import yargs, { type Argv } from "yargs";
+import { normalizeArgs } from "./args.ts";
+
+type Done = (code: number) => void;
+/** Adds a command to the parser. */
+type Add = (y: Argv, done: Done) => Argv;
+
+/** The commands; each is loaded when it is asked for, since all together take a quarter of a second. */
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+	test_progs: async () => {
+		const { testProgsCommand } = await import("./cmd_test_progs.ts");
+		return (y, done) => y.command(testProgsCommand(done));
+	},
+	test_verifier: async () => {
+		const { testVerifierCommand } = await import("./cmd_test_verifier.ts");
+		return (y, done) => y.command(testVerifierCommand(done));
+	},
+	veristat: async () => {
+		const { veristatCommand } = await import("./cmd_veristat.ts");
+		return (y, done) => y.command(veristatCommand(done));
+	},
+	run: async () => {
+		const { runCommand } = await import("./cmd_run.ts");
+		return (y, done) => y.command(runCommand(done));
+	},
+	dump: async () => {
+		const { dumpCommand } = await import("./cmd_dump.ts");
+		return (y, done) => y.command(dumpCommand(done));
+	},
+	arena: async () => {
+		const { arenaCommand } = await import("./cmd_arena.ts");
+		return (y, done) => y.command(arenaCommand(done));
+	},
+	gen: async () => {
+		const { genCommand } = await import("./cmd_gen.ts");
+		return (y, done) => y.command(genCommand(done));
+	},
+	compare: async () => {
+		const { compareCommand } = await import("./cmd_compare.ts");
+		return (y, done) => y.command(compareCommand(done));
+	},
+	record: async () => {
+		const { recordCommand } = await import("./cmd_record.ts");
+		return (y, done) => y.command(recordCommand(done));
+	},
+	explore: async () => {
+		const { exploreCommand } = await import("./cmd_explore.ts");
+		return (y, done) => y.command(exploreCommand(done));
+	},
+	ring: async () => {
+		const { ringCommand } = await import("./cmd_ring.ts");
+		return (y, done) => y.command(ringCommand(done));
+	},
+	bench: async () => {
+		const { benchCommand } = await import("./cmd_bench.ts");
+		return (y, done) => y.command(benchCommand(done));
+	},
+	conformance: async () => {
+		const { conformanceCommand } = await import("./cmd_conformance.ts");
+		return (y, done) => y.command(conformanceCommand(done));
+	},
+	vm: async () => {
+		const { vmCommand } = await import("./cmd_vm.ts");
+		return (y, done) => y.command(vmCommand(done));
+	},
+};
 
 /** Run a command line; returns the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -22,23 +73,10 @@ export async function main(argv: readonly string[]): Promise<number> {
 	const done = (code: number) => {
 		status = code;
 	};
-	const parser = yargs(normalizeArgs(argv))
+	const asked = Object.hasOwn(COMMANDS, argv[0] ?? "") ? [argv[0]!] : Object.keys(COMMANDS);
+	let parser = yargs(normalizeArgs(argv))
 		.scriptName("bpf-mirror")
 		.usage("$0 <command>\n\nThe Linux v6.12 BPF subsystem, in your terminal.")
-		.command(testProgsCommand(done))
-		.command(testVerifierCommand(done))
-		.command(veristatCommand(done))
-		.command(runCommand(done))
-		.command(dumpCommand(done))
-		.command(arenaCommand(done))
-		.command(genCommand(done))
-		.command(compareCommand(done))
-		.command(recordCommand(done))
-		.command(exploreCommand(done))
-		.command(ringCommand(done))
-		.command(benchCommand(done))
-		.command(conformanceCommand(done))
-		.command(vmCommand(done))
 		.demandCommand(1, "Which command? See --help.")
 		.strict()
 		.recommendCommands()
@@ -51,6 +89,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 			y.showHelp("error");
 			status = 1;
 		});
+	for (const name of asked) parser = (await COMMANDS[name]!())(parser, done);
 	await parser.parseAsync();
 	return status;
 }

@@ -35,11 +35,6 @@ interface Args extends PlugArgs {
 	"state-embedding": boolean;
 }
 
-/** Flags of test_progs that take a value with `=` or none, as yargs can read them: `--verbose=vv` is -vvv. */
-export function normalizeArgs(argv: readonly string[]): string[] {
-	return argv.map((a) => (/^--verbose=v{1,2}$/.test(a) ? `-v${a.slice("--verbose=".length)}` : a));
-}
-
 /** What says which tests run, as a worker gets it too. */
 export type SelectArgs = Pick<Args, "num" | "name" | "name-blacklist" | "allow" | "deny">;
 
