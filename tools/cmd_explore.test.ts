@@ -102,6 +102,7 @@ test("a program that cannot be taken back is named", async () => {
 test("a mistake is one line", async () => {
 	const cases: [string[], RegExp][] = [
 		[["nothing"], /^there is no scenario nothing \(--list names them\)\n$/],
+		[["user-ring", "--interpret"], /^user-ring has callbacks, which the interpreter does not run\n$/],
 		[["irq", "--replay", "x"], /^--replay x: a seed, or a schedule as a finding names it\n$/],
 		[["irq", "--preemptions", "x"], /^--preemptions x: a number, or none\n$/],
 		[["--object", "/nowhere.o", "--task", "a"], /^ENOENT: .*\n$/],

@@ -197,13 +197,14 @@ function assignments(list: readonly string[] | undefined): [string, bigint][] {
 function chosen(args: Args): Scenario[] {
 	if (args.object !== undefined) return [own(args)];
 	const names = args.scenario ?? [];
-	return names.length === 0
-		? [...SCENARIOS]
-		: names.map((n) => {
-				const s = scenarioByName(n);
-				if (!s) throw new ScenarioError(`there is no scenario ${n} (--list names them)`);
-				return s;
-			});
+	if (names.length === 0) return SCENARIOS.filter((s) => !(s.jitOnly && args.interpret));
+	return names.map((n) => {
+		const s = scenarioByName(n);
+		if (!s) throw new ScenarioError(`there is no scenario ${n} (--list names them)`);
+		if (s.jitOnly && args.interpret)
+			throw new ScenarioError(`${n} has callbacks, which the interpreter does not run`);
+		return s;
+	});
 }
 
 /** The limit on preemptions: undefined when none was asked for. */

@@ -47,6 +47,8 @@ export interface Scenario {
 	readonly threads: readonly ThreadSpec[];
 	/** How the ring buffers are read: "poll" looks again and again, "epoll" sleeps until it is woken. */
 	readonly consumer: "poll" | "epoll" | "none";
+	/** Its programs have callbacks, which the interpreter does not run. */
+	readonly jitOnly?: boolean;
 	/** epoll tells of each wake-up once, not as long as there is something. */
 	readonly edge?: boolean;
 	/** Another consumer than libbpf's; `sample` is to be called for each record. False: it does not end yet. */

@@ -101,6 +101,7 @@ export const SCENARIOS: readonly Scenario[] = [
 		about: "user space produces two samples, two CPUs drain: one of two at the same time gets EBUSY",
 		threads: [task("drain", 0), task("drain", 1)],
 		consumer: "none",
+		jitOnly: true,
 		userSamples: 2,
 	},
 ];
