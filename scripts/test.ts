@@ -60,7 +60,7 @@ const stages: readonly Stage[] = [
 		args: ["scripts/bootstrap.mjs", "scripts/messages.ts", "--from", messages, "--max", "0.25"],
 		long: true,
 	},
-	...(["x86_64"] as const).map((arch) => ({
+	...(["x86_64", "arm64"] as const).map((arch) => ({
 		name: `a real 6.12 on ${arch}, from its record`,
 		cmd: process.execPath,
 		args: [
