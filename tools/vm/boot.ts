@@ -216,6 +216,7 @@ export async function bootVm(parts: VmParts, options: VmOptions = {}): Promise<V
 	if (options.accel) return boot(parts, options, options.accel);
 	const machine = `${release()} ${cpus()[0]?.model ?? ""}`;
 	const { kvmNote } = options;
+	const started = Date.now();
 	const broken = kvmNote !== undefined && existsSync(kvmNote) && readFileSync(kvmNote, "utf8") === machine;
 	if (kvmUsable(parts.arch) && !broken) {
 		try {
@@ -228,5 +229,7 @@ export async function bootVm(parts: VmParts, options: VmOptions = {}): Promise<V
 			if (kvmNote !== undefined) writeFileSync(kvmNote, machine);
 		}
 	}
-	return boot(parts, options, "tcg");
+	// whoever waits is told within a minute, also when KVM was tried first
+	const timeout = options.timeout ?? BOOT_MS - (Date.now() - started);
+	return boot(parts, { ...options, timeout }, "tcg");
 }
