@@ -71,6 +71,21 @@ on_host("a bad address is a fault at its place, and what lies before it is writt
 	expect(sys.load64(at)).toBe(0x8877665544332211n);
 });
 
+on_host("what a process has unmapped is not its own at its end", () => {
+	const sys = process_of(kernel!);
+	const other = process_of(kernel!);
+	const at = sys.mmap(0, 4 * PAGE, RW, PRIVATE_ANONYMOUS, -1, 0);
+	// three pieces: the one in the middle goes to somebody else
+	expect(sys.munmap(at + PAGE, 2 * PAGE)).toBe(0);
+	const MAP_FIXED = 0x10;
+	expect(other.mmap(at + PAGE, 2 * PAGE, RW, PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0)).toBe(at + PAGE);
+	other.store64(at + PAGE, 5n);
+	sys.end();
+	expect(other.load64(at + PAGE)).toBe(5n);
+	expect(thrown(() => other.load8(at))).toBeInstanceOf(UserFault);
+	expect(thrown(() => other.load8(at + 3 * PAGE))).toBeInstanceOf(UserFault);
+});
+
 on_host("more than a buffer's length goes both ways", () => {
 	const sys = process_of(kernel!);
 	const len = (1 << 20) * 2 + 5;

@@ -97,6 +97,9 @@ const IOVECS = 64;
 const PAGE = 4096;
 const PR_SET_NAME = 15;
 const MAP_ANONYMOUS = 0x20;
+const MREMAP_DONTUNMAP = 4;
+
+const whole_pages = (len: number): number => Math.ceil(len / PAGE) * PAGE;
 
 const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 /** How long a wait sleeps before it looks again, ms. */
@@ -256,13 +259,29 @@ export class HostSys implements Sys {
 
 	mmap(addr: number, len: number, prot: number, flags: number, fd: number, off: number): number {
 		const at = this.host.nr("mmap", addr, len, prot, flags, flags & MAP_ANONYMOUS ? -1 : fd, off);
-		if (at >= 0) this.maps.set(at, len);
+		if (at >= 0) this.mapped(at, len);
 		return at;
 	}
 	munmap(addr: number, len: number): number {
 		const ret = this.host.nr("munmap", addr, len);
-		if (ret === 0 && this.maps.get(addr) === len) this.maps.delete(addr);
+		if (ret === 0) this.unmapped(addr, len);
 		return ret;
+	}
+	/** Remembers what is this process's to unmap at its end. */
+	private mapped(addr: number, len: number): void {
+		this.unmapped(addr, len);
+		this.maps.set(addr, whole_pages(len));
+	}
+	/** Nothing of this range is: by then something else of Node's may be there. */
+	private unmapped(addr: number, len: number): void {
+		const end = addr + whole_pages(len);
+		for (const [start, size] of [...this.maps]) {
+			const stop = start + size;
+			if (stop <= addr || start >= end) continue;
+			this.maps.delete(start);
+			if (start < addr) this.maps.set(start, addr - start);
+			if (stop > end) this.maps.set(end, stop - end);
+		}
 	}
 	mprotect(addr: number, len: number, prot: number): number {
 		return this.host.nr("mprotect", addr, len, prot);
@@ -270,8 +289,8 @@ export class HostSys implements Sys {
 	mremap(addr: number, oldLen: number, newLen: number, flags: number, newAddr = 0): number {
 		const at = this.host.nr("mremap", addr, oldLen, newLen, flags, newAddr);
 		if (at >= 0) {
-			this.maps.delete(addr);
-			this.maps.set(at, newLen);
+			if (!(flags & MREMAP_DONTUNMAP)) this.unmapped(addr, oldLen);
+			this.mapped(at, newLen);
 		}
 		return at;
 	}
