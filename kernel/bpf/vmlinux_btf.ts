@@ -10,6 +10,7 @@ import { module_types } from "./testmod_types.ts";
 import { with_arm64_layout } from "./vmlinux_arm64.ts";
 import { vmlinux_functions, vmlinux_variables } from "./vmlinux_funcs.ts";
 import { vmlinux_object_types } from "./vmlinux_objects.ts";
+import { vmlinux_socket_types } from "./vmlinux_sockets.ts";
 import { vmlinux_base_types, vmlinux_context_types, vmlinux_regs } from "./vmlinux_types.ts";
 
 /** The declarations are those of x86-64; what another architecture lays out otherwise. */
@@ -25,6 +26,7 @@ export function builtin_vmlinux_btf(arch: ArchName): Uint8Array {
 		vmlinux_regs[arch],
 		vmlinux_context_types,
 		vmlinux_object_types,
+		vmlinux_socket_types,
 		// system calls are named after the architecture
 		vmlinux_functions.replaceAll("__x64_sys_", abi_of(arch).syscall_prefix),
 		vmlinux_variables,
