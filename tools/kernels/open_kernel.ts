@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { release } from "node:os";
 import type { TestKernel } from "../../selftests/bpf/test_env.ts";
+import { kconfig_of } from "../upstream/machine_facts.ts";
 import { ATTACHES, HostKernel, HostSys } from "./host_sys.ts";
 import { openVm, vmTestKernel } from "./vm_kernel.ts";
 
@@ -32,6 +33,12 @@ export async function openTestKernel(spec: KernelSpec): Promise<TestKernel> {
 	throw new Error("the emulated kernel is booted by tools/mirror.ts");
 }
 
+/** Whether a configuration has an option; it cannot be said (and is taken for so) where it is not to be read. */
+function hasOption(option: string, kconfig: () => string): boolean {
+	const text = kconfig();
+	return text === "" || new RegExp(`^CONFIG_${option}=[ym]$`, "m").test(text);
+}
+
 /** The machine's own kernel; throws SysRefused where bpf(2) is not permitted. */
 function openHostTestKernel(): TestKernel {
 	const host = new HostKernel();
@@ -43,6 +50,7 @@ function openHostTestKernel(): TestKernel {
 		noAttach: ATTACHES,
 		oneProcess: true,
 		hasModule: (name) => existsSync(`/sys/kernel/btf/${name}`),
+		hasConfig: (option) => hasOption(option, () => kconfig_of(new HostSys(host))),
 		newProcess: () => new HostSys(host),
 		endProcess: async (sys) => (sys as HostSys).end(),
 		leaks: async () => [],

@@ -41,7 +41,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		since: "6.13",
 		commit: "b795379757eb bpf: Introduce range_tree data structure and use it in bpf arena",
 		what: "free pages of an arena are found by size, not lowest first",
-		tests: ["arena_pages/allocation"],
+		tests: ["arena_pages/allocation", "arena_pages/inside"],
 	},
 	{
 		id: "resource-leaks",
@@ -70,6 +70,18 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "1995edc5f908 bpf: Consolidate locks and reference state in verifier state",
 		what: "locks are references too, and refs= is printed where these change",
 		parts: (ours, theirs) => ours.replace(/ refs=[\d,]+/g, "") === theirs.replace(/ refs=[\d,]+/g, ""),
+	},
+	{
+		id: "access-types",
+		since: "6.14",
+		commit: "37cce22dbd51 bpf: verifier: Refactor helper access type tracking",
+		what: "a read of the stack by a helper is not called indirect any more",
+		tests: [
+			"dynptr_fail/add_dynptr_to_map1",
+			"dynptr_fail/add_dynptr_to_map2",
+			"dynptr_fail/invalid_helper1",
+		],
+		log_of_6_12: [[/^invalid indirect read from stack/gm, "invalid read from stack"]],
 	},
 	{
 		id: "lookup-not-null",
@@ -129,6 +141,13 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		tests: ["verifier_objects/tree_remove_owned"],
 		parts: (ours) =>
 			/^rbtree_remove (?:node input must be non-owning ref|not allowed in rbtree cb)/m.test(ours),
+	},
+	{
+		id: "anon-inode-noexec",
+		since: "6.16",
+		commit: "1ed95281c0c7 anon_inode: raise SB_I_NODEV and SB_I_NOEXEC",
+		what: "maps cannot be mapped executable",
+		tests: ["arena_mmap/area"],
 	},
 	{
 		id: "css-rstat",

@@ -95,6 +95,10 @@ function freePacket(t: TestEnv): void {
 export async function dynptrSuccess(t: TestEnv, object?: Uint8Array): Promise<void> {
 	for (const [name, how] of DYNPTR) {
 		if (!t.startSubtest(name)) continue;
+		if (how !== "skb" && t.kernel.noAttach !== undefined) {
+			t.skip(t.kernel.noAttach);
+			continue;
+		}
 		const skel = Skel.open(t, "dynptr_success", object);
 		if (!skel) continue;
 		skel.set("pid", t.sys.getpid());

@@ -423,6 +423,7 @@ function arguments_(t: TestEnv): void {
 
 export const perfBuffer: ProgTest = {
 	name: "perf_buffer",
+	attaches: true,
 	async run(t) {
 		if (t.startSubtest("every_cpu")) await everyCpu(t);
 		if (t.startSubtest("errors")) errors(t);

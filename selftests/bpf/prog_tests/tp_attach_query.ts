@@ -143,6 +143,7 @@ function records(t: TestEnv): void {
 
 export const tpAttachQuery: ProgTest = {
 	name: "tp_attach_query",
+	attaches: true,
 	async run(t) {
 		if (t.startSubtest("query")) query(t);
 		if (t.startSubtest("args")) await args(t);
