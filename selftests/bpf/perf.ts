@@ -60,11 +60,21 @@ export function readEvent(lib: Libbpf, fd: number, words: number): bigint[] | nu
 	});
 }
 
+const POPULATED = 16 << 20;
+const PROT_RW = 3;
+const MAP_PRIVATE = 2;
+const MAP_ANONYMOUS = 0x20;
+const MAP_POPULATE = 0x8000;
+
 /** Spend at least `ns` of the clock in system calls. */
 export function burnCpu(sys: Sys, ns: number): void {
 	const end = sys.clockMonotonic() + BigInt(ns);
-	do for (let i = 0; i < 100; i++) sys.getpid();
-	while (sys.clockMonotonic() < end);
+	do {
+		for (let i = 0; i < 100; i++) sys.getpid();
+		// a process elsewhere sleeps between its calls: one that is long
+		const at = sys.mmap(0, POPULATED, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (at > 0) sys.munmap(at, POPULATED);
+	} while (sys.clockMonotonic() < end);
 }
 
 /** Name of the function behind a system call. */

@@ -89,7 +89,9 @@ async function args(t: TestEnv): Promise<void> {
 		await sys.nanosleep(1000);
 		t.ASSERT_GE(skel.get("switches"), 1, "switches");
 		t.ASSERT_EQ(skel.get("prev_pid"), sys.gettid(), "prev_pid");
-		t.ASSERT_EQ(skel.get("next_pid"), 0, "next_pid: the idle task");
+		// a real kernel has threads of its own to go on with
+		if (t.kernel.isMirror) t.ASSERT_EQ(skel.get("next_pid"), 0, "next_pid: the idle task");
+		else t.ASSERT_NEQ(skel.get("next_pid"), sys.gettid(), "next_pid: another task");
 		t.ASSERT_GE(skel.get("raw_away"), 1, "away");
 		t.ASSERT_GE(skel.get("raw_back"), 1, "and back");
 		t.ASSERT_EQ(skel.get("raw_wrong"), 0, "current");
