@@ -3,6 +3,7 @@
 
 import type { bpf_prog_info } from "../lib/bpf/libbpf.ts";
 import { compare_insns, compare_xlated, first_line_diff, mask_log } from "./compare.ts";
+import { first_word_diff } from "./compare_run.ts";
 import type { LoadResult } from "./load_case.ts";
 import type { RecordLoad } from "./records.ts";
 import type { Finding, Level, ProgScore } from "./score.ts";
@@ -113,8 +114,9 @@ export function compare_run(
 	if (run.size_out !== real.size_out) return `run: size_out ${run.size_out}, real ${real.size_out}`;
 	if (run.out !== real.out) return `run: out ${run.out}, real ${real.out}`;
 	for (const [name, hex] of Object.entries(want.data ?? {})) {
-		if (run.data[name] !== undefined && run.data[name] !== hex)
-			return `run: ${name} ${run.data[name]}, real ${hex}`;
+		const ours = run.data[name];
+		const diff = ours === undefined ? null : first_word_diff(ours, hex, want.volatile?.data?.[name]);
+		if (diff) return `run: ${name}, ${diff}`;
 	}
 	return null;
 }

@@ -14,10 +14,14 @@ import {
 	rmSync,
 	statSync,
 	utimesSync,
+	writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { RecordMap } from "./compare.ts";
+import { MACHINE_JSON, type MachineFacts } from "./machine_facts.ts";
+import { decompress } from "./record_file.ts";
+import { untar } from "./tar.ts";
 
 /** One BPF_PROG_TEST_RUN of a record. */
 export interface RecordRun {
@@ -142,10 +146,37 @@ function sets_in(dir: string): RecordSet[] {
 		.flatMap(sets_in);
 }
 
+/** What `bpf-mirror record` wrote: unpacked without other programs. */
+function unpack_here(dir: string, file: string, cache: string, say: (line: string) => void): void {
+	const from = join(dir, file);
+	const out = join(cache, file.replace(/\.tar\.(br|gz)$/, ""));
+	if (existsSync(out) && statSync(out).mtimeMs >= statSync(from).mtimeMs) return;
+	say(`unpacking ${from}`);
+	rmSync(out, { recursive: true, force: true });
+	const tmp = `${out}.tmp`;
+	rmSync(tmp, { recursive: true, force: true });
+	mkdirSync(tmp);
+	for (const [name, bytes] of untar(decompress(file, readFileSync(from))))
+		writeFileSync(join(tmp, basename(name)), bytes);
+	renameSync(tmp, out);
+}
+
+/** Whether a set is of another architecture than asked for, as far as it says. */
+function of_other_arch(set: RecordSet, arch: string): boolean {
+	const file = join(set.dir, MACHINE_JSON);
+	if (!existsSync(file)) return false;
+	const facts = JSON.parse(readFileSync(file, "utf8")) as MachineFacts;
+	return facts.arch !== (arch === "x86" ? "x86_64" : arch);
+}
+
 /** Archives SET.tar.zst are unpacked next to each other in a cache, once. */
 function unpack(dir: string, cache: string, say: (line: string) => void): string {
 	mkdirSync(cache, { recursive: true });
 	for (const file of readdirSync(dir)) {
+		if (/\.tar\.(br|gz)$/.test(file)) {
+			unpack_here(dir, file, cache, say);
+			continue;
+		}
 		const [, name, kind] = /^(.*)\.(tar|jsonl)\.zst$/.exec(file) ?? [];
 		if (name === undefined || name.startsWith("deb-")) continue;
 		if (kind === "jsonl" && name !== TEST_VERIFIER) continue;
@@ -190,9 +221,11 @@ export function find_sets(
 ): RecordSet[] {
 	const own = join(dir, arch);
 	const from = existsSync(own) ? own : dir;
-	const packed = readdirSync(from).some((n) => n.endsWith(".tar.zst"));
+	const packed = readdirSync(from).some((n) => /\.tar\.(zst|br|gz)$/.test(n));
 	const unpacked = packed ? unpack(from, join(cache, arch), say) : from;
-	const sets = sets_in(unpacked);
+	// the cache may hold other folders' sets too
+	const mine = new Set(readdirSync(from).map((n) => n.replace(/\.tar\.(zst|br|gz)$/, "")));
+	const sets = sets_in(unpacked).filter((s) => (!packed || mine.has(s.name)) && !of_other_arch(s, arch));
 	const first = sets[0];
 	if (!first) throw new Error(`no records in ${from}: there is no folder with kallsyms in it`);
 	const raw = join(unpacked, `${TEST_VERIFIER}.jsonl`);
