@@ -10,7 +10,7 @@
  */
 import { readFileSync } from "node:fs";
 import { type EpollEvent, type Sys, SysRefused, UserFault } from "../../include/sys.ts";
-import { EFAULT, EIO, ENOSYS, EPERM } from "../../include/uapi/asm-generic/errno.ts";
+import { EEXIST, EFAULT, EIO, ENOSYS, EPERM } from "../../include/uapi/asm-generic/errno.ts";
 import {
 	BPF_BTF_GET_FD_BY_ID,
 	BPF_BTF_LOAD,
@@ -97,6 +97,9 @@ const IOVECS = 64;
 const PAGE = 4096;
 const PR_SET_NAME = 15;
 const MAP_ANONYMOUS = 0x20;
+const MAP_FIXED = 0x10;
+const MAP_FIXED_NOREPLACE = 0x100000;
+const MREMAP_FIXED = 2;
 const MREMAP_DONTUNMAP = 4;
 
 const whole_pages = (len: number): number => Math.ceil(len / PAGE) * PAGE;
@@ -258,14 +261,34 @@ export class HostSys implements Sys {
 	}
 
 	mmap(addr: number, len: number, prot: number, flags: number, fd: number, off: number): number {
-		const at = this.host.nr("mmap", addr, len, prot, flags, flags & MAP_ANONYMOUS ? -1 : fd, off);
+		// over what is not this process's own nothing may be put: Node lives there
+		const careful = flags & MAP_FIXED && !this.owns(addr, len) ? MAP_FIXED_NOREPLACE : 0;
+		const at = this.host.nr("mmap", addr, len, prot, flags | careful, flags & MAP_ANONYMOUS ? -1 : fd, off);
+		if (careful && at === -EEXIST) throw new SysRefused("it maps over memory of Node's");
 		if (at >= 0) this.mapped(at, len);
 		return at;
 	}
 	munmap(addr: number, len: number): number {
-		const ret = this.host.nr("munmap", addr, len);
-		if (ret === 0) this.unmapped(addr, len);
-		return ret;
+		// what is wrong with the arguments the kernel says
+		if (len <= 0 || addr % PAGE !== 0) return this.host.nr("munmap", addr, len);
+		const end = addr + whole_pages(len);
+		for (const [start, size] of [...this.maps]) {
+			const from = Math.max(start, addr);
+			const to = Math.min(start + size, end);
+			if (from >= to) continue;
+			const ret = this.host.nr("munmap", from, to - from);
+			if (ret !== 0) return ret;
+			this.unmapped(from, to - from);
+		}
+		return 0;
+	}
+	/** Whether all of a range is mapped by this process. */
+	private owns(addr: number, len: number): boolean {
+		const end = addr + whole_pages(len);
+		let at = addr;
+		for (const [start, size] of [...this.maps].sort(([a], [b]) => a - b))
+			if (start <= at && at < start + size) at = start + size;
+		return at >= end;
 	}
 	/** Remembers what is this process's to unmap at its end. */
 	private mapped(addr: number, len: number): void {
@@ -284,9 +307,15 @@ export class HostSys implements Sys {
 		}
 	}
 	mprotect(addr: number, len: number, prot: number): number {
+		if (len > 0 && addr % PAGE === 0 && !this.owns(addr, len))
+			throw new SysRefused("it protects memory that it has not mapped");
 		return this.host.nr("mprotect", addr, len, prot);
 	}
 	mremap(addr: number, oldLen: number, newLen: number, flags: number, newAddr = 0): number {
+		if (oldLen > 0 && !this.owns(addr, oldLen))
+			throw new SysRefused("it moves memory that it has not mapped");
+		if (flags & MREMAP_FIXED && !this.owns(newAddr, newLen))
+			throw new SysRefused("it moves memory over what it has not mapped");
 		const at = this.host.nr("mremap", addr, oldLen, newLen, flags, newAddr);
 		if (at >= 0) {
 			if (!(flags & MREMAP_DONTUNMAP)) this.unmapped(addr, oldLen);
