@@ -119,6 +119,8 @@ function records(t: TestEnv): void {
 	const { sys } = t;
 	const skel = Skel.open(t, "test_tracepoint");
 	if (!skel) return;
+	// the event is of this CPU
+	sys.setCpu(0);
 	const config = eventId(t, "syscalls/sys_enter_getpgid");
 	const spec = { type: P.PERF_TYPE_TRACEPOINT, config, sample_type: P.PERF_SAMPLE_RAW, period: 2 };
 	const fd = perfEventOpen(skel.lib, spec);
