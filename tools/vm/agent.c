@@ -24,8 +24,8 @@
  * process ends by itself, init says so on the ports of its threads: an answer with seq SEQ_DEAD and the wait status.
  */
 typedef unsigned long u64;
-typedef unsigned int u32;
 typedef long s64;
+typedef unsigned int u32;
 
 enum { OP_SYSCALL = 1, OP_LOAD, OP_STORE, OP_FILL, OP_THREAD, OP_EXIT, OP_PROCESS, OP_END, OP_CALL };
 
@@ -142,8 +142,8 @@ __asm__(".text\n"
 #define SYS(nr, a, b, c, d, e, f) sys(NR_##nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f))
 
 enum { EINTR = 4, ENOENT = 2, ESRCH = 3, EINVAL = 22, ENOSYS = 38 };
-enum { AT_FDCWD = -100, O_RDWR = 2, O_NONBLOCK = 04000, F_SETFL = 4, SIGKILL = 9, SIGBUS = 7, SIGSEGV = 11, SIGCHLD = 17 };
-enum { MAP_SHARED = 1, MAP_PRIVATE = 2 };
+enum { SIGBUS = 7, SIGKILL = 9, SIGSEGV = 11, SIGCHLD = 17 };
+enum { AT_FDCWD = -100, O_RDWR = 2, O_NONBLOCK = 04000, F_SETFL = 4, MAP_SHARED = 1, MAP_PRIVATE = 2 };
 
 void thread_main(u64 port);
 
@@ -164,17 +164,8 @@ void *memset(void *to, int c, u64 n)
 	return to;
 }
 
-static void *map(u64 len, int flags)
-{
-	return (void *)SYS(mmap, 0, len, 3, 0x20 | flags, -1, 0);
-}
-
-static void pause_10ms(void)
-{
-	u64 ts[2] = { 0, 10000000 };
-	SYS(nanosleep, ts, 0, 0, 0, 0, 0);
-}
-
+#define map(len, flags) ((char *)SYS(mmap, 0, len, 3, 0x20 | (flags), -1, 0))
+#define pause_10ms() SYS(nanosleep, ((u64[]){ 0, 10000000 }), 0, 0, 0, 0, 0)
 #define say(what) SYS(write, 1, what, sizeof(what) - 1, 0, 0, 0)
 
 static void power_off(void)
@@ -183,17 +174,16 @@ static void power_off(void)
 	for (;;) pause_10ms();
 }
 
-/* All of n bytes in or out; 0 when the other side is gone. */
-static int transfer(int nr, u64 fd, void *buf, u64 n)
+/* n bytes in or out, fewer at the end: how many, or a negative errno. */
+static s64 transfer(int nr, u64 fd, void *buf, u64 n)
 {
-	while (n) {
-		s64 got = sys(nr, fd, (u64)buf, n, 0, 0, 0);
-		if (got == -EINTR) continue;
-		if (got <= 0) return 0;
-		buf = (char *)buf + got;
-		n -= got;
+	u64 done = 0;
+	for (s64 got = 1; done < n && got; done += got) {
+		do got = sys(nr, fd, (u64)buf + done, n - done, 0, 0, 0);
+		while (got == -EINTR);
+		if (got < 0) return got;
 	}
-	return 1;
+	return done;
 }
 
 static void on_fault(int sig, char *info, char *uc)
@@ -239,8 +229,7 @@ static s64 new_process(u64 port)
 	SYS(fcntl, FIRST_FD + port, F_SETFL, O_RDWR, 0, 0, 0);
 	s64 pid = SYS(clone, SIGCHLD, 0, 0, 0, 0, 0);
 	if (pid == 0) {
-		u64 none = 0;
-		SYS(sigprocmask, 2, &none, 0, 8, 0, 0);
+		SYS(sigprocmask, 2, &(u64){ 0 }, 0, 8, 0, 0);
 		SYS(setsid, 0, 0, 0, 0, 0, 0);
 		SYS(close, FIRST_FD, 0, 0, 0, 0, 0); /* init's signalfd */
 		thread_main(port);
@@ -270,39 +259,25 @@ static s64 end_process(u64 port)
 	return status;
 }
 
-static s64 fill(u64 fd, u64 to, u64 len)
-{
-	u64 done = 0;
-	while (done < len) {
-		s64 got = SYS(read, fd, to + done, len - done, 0, 0, 0);
-		if (got == -EINTR) continue;
-		if (got < 0) return got;
-		if (got == 0) break;
-		done += got;
-	}
-	return done;
-}
-
 /* One request: 0 when the client is gone or this thread is to end. */
 static int answer(u64 port, char *in, char *out)
 {
 	struct header h;
 	u64 fd = FIRST_FD + port;
-	if (!transfer(NR_read, fd, &h, sizeof(h)) || h.len > BUF_SIZE / 2) return 0;
-	if (!transfer(NR_read, fd, in, h.len)) return 0;
+	if (transfer(NR_read, fd, &h, sizeof(h)) != sizeof(h) || h.len > BUF_SIZE / 2) return 0;
+	if (transfer(NR_read, fd, in, h.len) != h.len) return 0;
 	char *p = in, *end = in + h.len, *o = out + sizeof(h);
-	int go_on = 1, fault = 0;
-	while (!fault && go_on && p + sizeof(struct op) <= end) {
+	struct fault f = { 0, 0 };
+	int go_on = 1;
+	while (!f.signal && go_on && p + sizeof(struct op) <= end) {
 		struct op *op = (struct op *)p;
 		struct result *r = (struct result *)o;
 		u64 *a = op->arg;
-		struct fault f = { 0, 0 };
 		u64 padded = (op->n + 7ul) & ~7ul;
 		int silent = 0;
 		*r = (struct result){ 0 };
-		p += sizeof(*op) + 8;
+		p += sizeof(*op) + 8 * (op->op == OP_SYSCALL || op->op == OP_CALL ? 7 : op->op == OP_FILL ? 3 : 1);
 		if (op->op == OP_SYSCALL) {
-			p += 48;
 			r->ret = sys(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
 			/* a child that the client made has no port: it ends here */
 			if (!r->ret && SYS(getpid, 0, 0, 0, 0, 0, 0) != owner[port]) SYS(exit, 0, 0, 0, 0, 0, 0);
@@ -314,15 +289,12 @@ static int answer(u64 port, char *in, char *out)
 			p += padded;
 			silent = !f.signal;
 		} else if (op->op == OP_FILL) {
-			p += 16;
-			r->ret = fill(a[0], a[1], a[2]);
+			r->ret = transfer(NR_read, a[0], (void *)a[1], a[2]);
 		} else if (op->op == OP_THREAD && port != 1) {
 			r->ret = new_thread(port, a[0]);
 		} else if (op->op == OP_CALL && port != 1) {
 			struct call *c = calls + port;
-			p += 48;
-			c->signal = 0;
-			c->tid = SYS(gettid, 0, 0, 0, 0, 0, 0);
+			*c = (struct call){ .tid = SYS(gettid, 0, 0, 0, 0, 0, 0) };
 			r->ret = call_native(a, &c->sp);
 			c->tid = 0;
 			f = (struct fault){ c->signal, c->addr };
@@ -335,14 +307,13 @@ static int answer(u64 port, char *in, char *out)
 		} else {
 			r->ret = -ENOSYS;
 		}
-		fault = f.signal != 0;
 		r->signal = f.signal;
 		r->addr = f.addr;
 		if (!silent) o += sizeof(*r) + ((r->n + 7ul) & ~7ul);
 	}
 	*(struct header *)out = (struct header){ o - out - sizeof(h), h.seq };
 	if (!go_on) owner[port] = 0;
-	return transfer(NR_write, fd, out, o - out) && go_on;
+	return transfer(NR_write, fd, out, o - out) == o - out && go_on;
 }
 
 void thread_main(u64 port)
@@ -388,13 +359,9 @@ static void open_ports(void)
 		name[13] = port < 10 ? 0 : '0' + port % 10;
 		s64 fd = -ENOENT;
 		for (int i = 0; i < 1500 && fd < 0; i++) {
-			fd = SYS(openat, AT_FDCWD, name, O_RDWR, 0, 0, 0);
-			if (fd < 0) pause_10ms();
+			if ((fd = SYS(openat, AT_FDCWD, name, O_RDWR, 0, 0, 0)) < 0) pause_10ms();
 		}
-		if (fd < 0) {
-			say("agent: no virtio port: is virtio_console in this kernel, or among its modules?\n");
-			power_off();
-		}
+		if (fd < 0) say("agent: no virtio port: is virtio_console in this kernel, or among its modules?\n"), power_off();
 		SYS(dup3, fd, FIRST_FD + port, 02000000, 0, 0, 0);
 		SYS(close, fd, 0, 0, 0, 0, 0);
 	}
@@ -409,7 +376,7 @@ void init_main(void)
 	if (console > 2) SYS(close, console, 0, 0, 0, 0, 0);
 	modules();
 	open_ports();
-	owner = map(4096, MAP_SHARED);
+	owner = (int *)map(4096, MAP_SHARED);
 	owner[1] = 1;
 	struct kernel_sigaction sa = { on_fault, 4 /* SA_SIGINFO */ | SA_RESTORER, sigreturn, 0 };
 	SYS(sigaction, SIGSEGV, &sa, 0, 8, 0, 0);
@@ -419,7 +386,6 @@ void init_main(void)
 	s64 sigfd = SYS(signalfd4, -1, &chld, 8, 02000000 | O_NONBLOCK, 0, 0);
 	SYS(dup3, sigfd, FIRST_FD, 02000000, 0, 0, 0);
 	SYS(close, sigfd, 0, 0, 0, 0, 0);
-
 	struct { struct header h; u64 version, ports; } hello = { { 16, SEQ_HELLO }, VERSION, NR_PORTS };
 	transfer(NR_write, FIRST_FD + 1, &hello, sizeof(hello));
 	char *buf = map(BUF_SIZE, MAP_PRIVATE), info[128];
@@ -427,8 +393,7 @@ void init_main(void)
 		struct { int fd; short events, revents; } fds[2] = { { FIRST_FD, 1, 0 }, { FIRST_FD + 1, 1, 0 } };
 		SYS(ppoll, fds, 2, 0, 0, 8, 0);
 		while (SYS(read, FIRST_FD, info, sizeof(info), 0, 0, 0) > 0) {}
-		int status = 0;
-		for (s64 pid; (pid = SYS(wait4, -1, &status, 1 /* WNOHANG */, 0, 0, 0)) > 0;) forget(pid, status, 1);
+		for (int pid, status; (pid = SYS(wait4, -1, &status, 1 /* WNOHANG */, 0, 0, 0)) > 0;) forget(pid, status, 1);
 		if (fds[1].revents && !answer(1, buf, buf + BUF_SIZE / 2)) power_off();
 	}
 }
