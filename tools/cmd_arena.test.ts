@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parseStep } from "./arena_steps.ts";
 import { ranges } from "./arena_view.ts";
-import { main } from "./cli.ts";
-
-afterEach(() => vi.restoreAllMocks());
+import { runCli } from "./run_cli.ts";
 
 /** What the command prints, and its exit status. */
 async function arena(...args: string[]): Promise<{ out: string; code: number }> {
-	let out = "";
-	const write = (text: string | Uint8Array): boolean => {
-		out += text.toString();
-		return true;
-	};
-	vi.spyOn(process.stdout, "write").mockImplementation(write);
-	vi.spyOn(process.stderr, "write").mockImplementation(write);
-	const code = await main(["arena", ...args]);
-	vi.restoreAllMocks();
-	return { out, code };
+	const { all, code } = await runCli("arena", ...args);
+	return { out: all, code };
 }
 
 const object = (arch: string, name = "arena_pages"): string =>

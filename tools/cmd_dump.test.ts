@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
-import { main } from "./cli.ts";
+import { expect, test } from "vitest";
+import { runCli } from "./run_cli.ts";
 
 const object = (arch: string) => join(import.meta.dirname, `../.cache/progs/${arch}/test_subprogs.bpf.o`);
 
-afterEach(() => vi.restoreAllMocks());
-
-async function dump(...args: string[]): Promise<{ out: string; err: string; code: number }> {
-	let out = "";
-	let err = "";
-	vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-		out += text;
-		return true;
-	});
-	vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-		err += text;
-		return true;
-	});
-	const code = await main(["dump", ...args]);
-	vi.restoreAllMocks();
-	return { out, err, code };
-}
+const dump = (...args: string[]) => runCli("dump", ...args);
 
 test("rewritten instructions, with prototypes, lines, maps and names of functions", async () => {
 	const { out, code } = await dump("xlated", object("x86"), "--prog", "prog2", "--opcodes");

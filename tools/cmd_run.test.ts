@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
-import { main } from "./cli.ts";
+import { expect, test } from "vitest";
+import { runCli } from "./run_cli.ts";
 
 const xdp = join(import.meta.dirname, "../.cache/progs/x86/test_xdp.bpf.o");
 
-afterEach(() => vi.restoreAllMocks());
-
-/** What the command prints, and its exit status. */
-async function run(...args: string[]): Promise<{ out: string; err: string; code: number }> {
-	let out = "";
-	let err = "";
-	vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-		out += text;
-		return true;
-	});
-	vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-		err += text;
-		return true;
-	});
-	const code = await main(["run", ...args]);
-	vi.restoreAllMocks();
-	return { out, err, code };
-}
+const run = (...args: string[]) => runCli("run", ...args);
 
 test("a program that passes the verifier is run on the packet", async () => {
 	const packet = `ffffffffffff${"000102030405"}86dd${"00".repeat(50)}`;

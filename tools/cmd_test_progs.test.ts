@@ -2,23 +2,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
-import { main } from "./cli.ts";
-
-afterEach(() => vi.restoreAllMocks());
+import { expect, test } from "vitest";
+import { runCli } from "./run_cli.ts";
 
 /** What test_progs prints, and its exit status. */
 async function testProgs(...args: string[]): Promise<{ out: string; code: number }> {
-	let out = "";
-	const write = (text: string | Uint8Array): boolean => {
-		out += text.toString();
-		return true;
-	};
-	vi.spyOn(process.stdout, "write").mockImplementation(write);
-	vi.spyOn(process.stderr, "write").mockImplementation(write);
-	const code = await main(["test_progs", ...args]);
-	vi.restoreAllMocks();
-	return { out, code };
+	const { all, code } = await runCli("test_progs", ...args);
+	return { out: all, code };
 }
 
 const object = join(import.meta.dirname, "../.cache/progs/x86/verifier_kfuncs.bpf.o");

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { main } from "./cli.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { bootMirror } from "./mirror.ts";
+import { runCli } from "./run_cli.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "plug-"));
 const vmlinux = join(dir, "vmlinux.btf");
@@ -23,29 +23,13 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function run(...args: string[]): Promise<{ out: string; err: string; code: number }> {
-	let out = "";
-	let err = "";
-	vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-		out += text;
-		return true;
-	});
-	vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-		err += text;
-		return true;
-	});
-	const code = await main(args);
-	vi.restoreAllMocks();
-	return { out, err, code };
-}
-
 const plugs = (): string[] => ["--vmlinux-btf", vmlinux, "--module-btf", `bpf_testmod=${testmod}`];
 
 test("types that are plugged in are those that programs are held against", async () => {
 	// kfuncs of the module: without its BTF there are none
 	const object = prog("struct_ops_multi");
-	expect((await run("run", object, "--log-level", "0")).code).toBe(1);
-	expect(await run("run", object, "--log-level", "0", "--prog", "test_1", ...plugs())).toMatchObject({
+	expect((await runCli("run", object, "--log-level", "0")).code).toBe(1);
+	expect(await runCli("run", object, "--log-level", "0", "--prog", "test_1", ...plugs())).toMatchObject({
 		err: expect.not.stringContaining("libbpf"),
 		out: expect.stringContaining("accepted"),
 	});
@@ -53,14 +37,14 @@ test("types that are plugged in are those that programs are held against", async
 
 test("every command that boots a kernel takes them", async () => {
 	const object = prog("struct_ops_multi");
-	expect((await run("veristat", prog("test_pkt_access"), ...plugs())).out).toMatch(/ success /);
-	expect((await run("dump", "xlated", object, "--prog", "tramp_7", ...plugs())).out).toContain("w0 = 7");
-	expect((await run("test_verifier", "1", "2", ...plugs())).code).toBe(0);
+	expect((await runCli("veristat", prog("test_pkt_access"), ...plugs())).out).toMatch(/ success /);
+	expect((await runCli("dump", "xlated", object, "--prog", "tramp_7", ...plugs())).out).toContain("w0 = 7");
+	expect((await runCli("test_verifier", "1", "2", ...plugs())).code).toBe(0);
 });
 
 test("what cannot be plugged in is named, and why", async () => {
 	const bad = async (...args: string[]): Promise<string> => {
-		const r = await run("run", prog("test_xdp"), ...args);
+		const r = await runCli("run", prog("test_xdp"), ...args);
 		expect(r.code).toBe(1);
 		return r.err;
 	};

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { main } from "./cli.ts";
+import { describe, expect, it } from "vitest";
 import { ringRecords } from "./ring_records.ts";
-
-afterEach(() => vi.restoreAllMocks());
+import { runCli } from "./run_cli.ts";
 
 const options = { records: 20_000, cpus: 2, size: 16 << 10 } as const;
 
@@ -53,21 +51,7 @@ describe("records through a ring buffer", () => {
 });
 
 describe("bpf-mirror ring", () => {
-	async function run(...args: string[]): Promise<{ out: string; err: string; code: number }> {
-		let out = "";
-		let err = "";
-		vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-			out += text;
-			return true;
-		});
-		vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-			err += text;
-			return true;
-		});
-		const code = await main(["ring", ...args]);
-		vi.restoreAllMocks();
-		return { out, err, code };
-	}
+	const run = (...args: string[]) => runCli("ring", ...args);
 
 	it("says how many came out", async () => {
 		const { out, code } = await run("--records", "3000", "--cpus", "1");
