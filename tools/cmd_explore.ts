@@ -36,6 +36,7 @@ interface Args {
 	replay: string | undefined;
 	arch: string;
 	interpret: boolean;
+	"every-instruction": boolean;
 	json: boolean;
 }
 
@@ -151,6 +152,12 @@ export function exploreCommand(done: (code: number) => void): CommandModule<obje
 					describe: "Architecture of the kernel",
 				})
 				.option("interpret", { type: "boolean", default: false, describe: "Interpret the programs" })
+				.option("every-instruction", {
+					type: "boolean",
+					default: false,
+					describe:
+						"Let interrupts come before every BPF instruction, not only where something shared is touched",
+				})
 				.option("json", { type: "boolean", default: false, describe: "As JSON, a line a scenario" }),
 		handler: (args) => done(explore(args)),
 	};
@@ -247,7 +254,11 @@ function one(s: Scenario, args: Args): Report {
 	const object =
 		args.object === undefined ? readProg("explore", args.arch as MirrorArch) : readFileSync(args.object);
 	const preemptions = limit(args) ?? s.preemptions ?? Number.POSITIVE_INFINITY;
-	const run = new ScenarioRun(object, s, { arch: args.arch as MirrorArch, interpret: args.interpret });
+	const run = new ScenarioRun(object, s, {
+		arch: args.arch as MirrorArch,
+		interpret: args.interpret,
+		everyInstruction: args["every-instruction"],
+	});
 	const begin = performance.now();
 	let told = begin;
 	const progress = (p: SearchProgress): void => {
@@ -347,7 +358,11 @@ function show(s: Scenario, r: Report, args: Args): void {
 	if (!f) out.push(`  ${colours.green("nothing lost, torn or misordered; no deadlock")}`);
 	else {
 		out.push(`  ${colours.red(`${f.kind}: ${f.text}`)}`);
-		const flags = `${args.arch === "x86_64" ? "" : ` --arch ${args.arch}`}${args.interpret ? " --interpret" : ""}`;
+		const flags = [
+			...(args.arch === "x86_64" ? [] : [` --arch ${args.arch}`]),
+			...(args.interpret ? [" --interpret"] : []),
+			...(args["every-instruction"] ? [" --every-instruction"] : []),
+		].join("");
 		const again = args.object === undefined ? ` ${s.name}` : ownFlags(args);
 		if (r.search !== "replay") out.push(`  again: bpf-mirror explore${again}${flags} --replay ${f.replay}`);
 	}

@@ -97,6 +97,28 @@ describe("interrupts", () => {
 		}
 	});
 
+	it("between any two instructions end as between two shared accesses", () => {
+		for (const arch of ["x86_64", "arm64"] as const)
+			for (const [name, want] of [
+				["irq", [got(2, 0, "0 0")]],
+				["nmi", [got(1, 1, "0 1"), got(2, 0, "0 0")]],
+			] as const) {
+				const coarse = all(start(name, arch));
+				run!.close();
+				run = new ScenarioRun(readProg("explore", arch), scenarioByName(name)!, {
+					arch,
+					interpret: false,
+					everyInstruction: true,
+				});
+				const r = all(run);
+				expect(r.finding).toBeNull();
+				expect(ends(r)).toEqual(want);
+				expect(r.states).toBeGreaterThan(coarse.states);
+				run.close();
+				run = null;
+			}
+	});
+
 	it("that would run the program they interrupt are missed", () => {
 		const r = all(start("recursion"));
 		expect(r.finding).toBeNull();

@@ -140,6 +140,8 @@ export class Explorer implements Preemption {
 	fiber: Fiber | null = null;
 	/** Whether the next step may be made. */
 	budget = 0;
+	/** Interrupts may also come before instructions that touch nothing shared (machine code only). */
+	every_instruction = false;
 	/** Set when something is found to be wrong. */
 	finding: Finding | null = null;
 	/** How to take back the step that is being made; null: none is. */

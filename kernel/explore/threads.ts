@@ -326,6 +326,8 @@ function access_of(insn: bpf_insn): { reg: number; write: boolean; what: string 
 /** The accesses of the programs' images by the address of their code. */
 export class ImageMap {
 	private readonly at: Map<number, MemInsn> = new Map();
+	/** Where BPF instructions begin: no flag of the CPU is live there. */
+	private readonly begins: Set<number> = new Set();
 	constructor(x: Explorer) {
 		const k = x.kernel;
 		for (const prog of k.bpf.ksyms) {
@@ -333,6 +335,7 @@ export class ImageMap {
 			if (!ends || !prog.image) continue;
 			const start = u64_to_addr(prog.bpf_func);
 			for (const [i, insn] of prog.insnsi.entries()) {
+				if (ends[i + 1]! > ends[i]!) this.begins.add(start + ends[i]!);
 				const acc = access_of(insn);
 				if (!acc) continue;
 				this.at.set(start + ends[i]!, {
@@ -349,6 +352,9 @@ export class ImageMap {
 	}
 	get(pc: number): MemInsn | undefined {
 		return this.at.get(pc);
+	}
+	begins_at(pc: number): boolean {
+		return this.begins.has(pc);
 	}
 }
 
@@ -444,6 +450,11 @@ export class MachineThread extends ProgThread {
 			const m = this.images.get(pc);
 			const addr = m ? u64_to_addr(engine.reg(m.reg)) + m.off : 0;
 			if (!m || x.is_private(addr)) {
+				const between = x.every_instruction && this.interruptible && this.images.begins_at(pc);
+				if (between && !this.take_step("instruction", pc, true)) {
+					put_aside();
+					return false;
+				}
 				pc = engine.step(pc);
 				continue;
 			}

@@ -86,8 +86,16 @@ export class ScenarioRun {
 	readonly scenario: Scenario;
 	private readonly expected: { name: string; want: bigint; read: () => bigint }[] = [];
 
-	constructor(object: Uint8Array, scenario: Scenario, options: { arch: MirrorArch; interpret: boolean }) {
+	constructor(
+		object: Uint8Array,
+		scenario: Scenario,
+		options: { arch: MirrorArch; interpret: boolean; everyInstruction?: boolean },
+	) {
 		this.scenario = scenario;
+		if (options.everyInstruction && options.interpret)
+			throw new ScenarioError(
+				"--every-instruction is for machine code: the interpreter is taken at shared accesses",
+			);
 		const cpus = Math.max(1, ...scenario.threads.map((t) => t.cpu + 1));
 		this.mirror = bootMirror({
 			arch: options.arch,
@@ -129,6 +137,7 @@ export class ScenarioRun {
 		}
 		const e = new Exploration(this.mirror.kernel, sys);
 		this.exploration = e;
+		e.x.every_instruction = options.everyInstruction ?? false;
 		try {
 			const rings: { id: number; fd: number }[] = [];
 			const userRings: { id: number; fd: number }[] = [];
