@@ -82,8 +82,8 @@ async function task(t: TestEnv): Promise<void> {
 		t.ASSERT_GE(skel.get("run_cnt"), 8, "run_cnt");
 		const before = skel.get("run_cnt");
 		await sys.nanosleep(50_000_000);
-		// 500 periods pass; what a process does to fall asleep and wake up takes a few
-		t.ASSERT_LT(skel.get("run_cnt") - before, 100, "no samples asleep");
+		// 500 periods pass; what a process does to fall asleep and wake up takes a real kernel a few
+		t.ASSERT_LE(skel.get("run_cnt") - before, t.kernel.isMirror ? 1 : 99, "no samples asleep");
 		t.ASSERT_OK(sys.ioctl(pfd, P.PERF_EVENT_IOC_DISABLE, 0), "disable");
 		const off = skel.get("run_cnt");
 		burnCpu(sys, 1_000_000);
@@ -106,7 +106,9 @@ async function task(t: TestEnv): Promise<void> {
 		const rec = sys.load(at + sys.pageSize + before, 24);
 		t.ASSERT_EQ(read32(rec, 4) >>> 16, 24, "record size");
 		const mode = read32(rec, 4) & 0xffff;
-		t.ASSERT_TRUE(mode === P.PERF_RECORD_MISC_USER || mode === P.PERF_RECORD_MISC_KERNEL, `mode ${mode}`);
+		// time of the mirror passes in user space; a real CPU's clock also ends in system calls
+		const modes = [P.PERF_RECORD_MISC_USER, ...(t.kernel.isMirror ? [] : [P.PERF_RECORD_MISC_KERNEL])];
+		t.ASSERT_TRUE(modes.includes(mode), `mode ${mode}`);
 		t.ASSERT_EQ(read32(rec, 8), sys.getpid(), "pid");
 		t.ASSERT_EQ(read32(rec, 16), 100_000, "period");
 		sys.munmap(at, 2 * sys.pageSize);
