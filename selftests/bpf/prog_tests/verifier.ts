@@ -10,6 +10,7 @@ import { type SubtestResult, TestLoader } from "../test_loader.ts";
 /** Objects of progs/ whose programs are annotated. */
 const OBJECTS = [
 	"dynptr_fail",
+	"user_ringbuf_fail",
 	"verifier_arena",
 	"verifier_arena_large",
 	"verifier_functions",
