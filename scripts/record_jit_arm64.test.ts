@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from "vitest";
 import { moved_value } from "../tools/upstream/arm64_moves.ts";
-import { compare_moved_arm64, function_lengths } from "./record_jit_arm64.ts";
+import { compare_moved_arm64, function_lengths, same_but_branches } from "./record_jit_arm64.ts";
 
 const words = (...list: number[]): Buffer => {
 	const out = Buffer.alloc(list.length * 4);
@@ -56,4 +56,15 @@ it("functions of an image are told apart by how they begin", () => {
 	expect(function_lengths(words(...start, 1, 2, ...start, 3))).toEqual([16, 12]);
 	expect(function_lengths(words(...start))).toEqual([8]);
 	expect(function_lengths(words(1, ...start))).toEqual([12]);
+});
+
+it("code is alike up to a place when only branches and calls in it lead elsewhere", () => {
+	const b = (to: number): number => 0x14000000 | (to & 0x3ffffff);
+	const bl = (to: number): number => 0x94000000 | (to & 0x3ffffff);
+	const ours = words(b(2), bl(100), NOP);
+	expect(same_but_branches(ours, words(b(5), bl(-7), NOP), 0, 12)).toBe(true);
+	expect(same_but_branches(ours, words(b(2), b(100), NOP), 0, 12)).toBe(false);
+	expect(same_but_branches(ours, words(b(2), wide(movn, 10, 1, 0), NOP), 0, 12)).toBe(false);
+	expect(same_but_branches(ours, words(b(2), wide(movn, 10, 1, 0), NOP), 8, 12)).toBe(true);
+	expect(same_but_branches(ours, words(b(2), bl(100)), 0, 12)).toBe(false);
 });

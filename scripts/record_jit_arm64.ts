@@ -19,7 +19,7 @@ const KERNEL = 0xff00_0000_0000_0000n;
 const ROUNDS = 1000;
 
 /** Whether code is the same from one place to another, but for how far branches go. */
-function same_but_branches(a: Buffer, b: Buffer, from: number, to: number): boolean {
+export function same_but_branches(a: Buffer, b: Buffer, from: number, to: number): boolean {
 	for (let at = from; at + 4 <= to; at += 4) {
 		if (at + 4 > a.length || at + 4 > b.length) return false;
 		const x = a.readUInt32LE(at);
@@ -30,10 +30,11 @@ function same_but_branches(a: Buffer, b: Buffer, from: number, to: number): bool
 	return true;
 }
 
-/** A branch without its distance (b, b.cond, cbz, cbnz, tbz, tbnz); null for what is none. */
+/** A branch without its distance (b, bl, b.cond, cbz, cbnz, tbz, tbnz); null for what is none. */
 function branch_kind(word: number): number | null {
 	const op = word >>> 24;
 	if (op >= 0x14 && op <= 0x17) return 0x14;
+	if (op >= 0x94 && op <= 0x97) return 0x94;
 	if (op === 0x54) return (op << 4) | (word & 15);
 	if ((op & 0x7e) === 0x34) return (op << 8) | (word & 31);
 	if ((op & 0x7e) === 0x36) return (op << 16) | (word & 31);
