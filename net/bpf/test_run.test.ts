@@ -5,11 +5,20 @@ import * as E from "../../include/uapi/asm-generic/errno.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { BPF_DW } from "../../include/uapi/linux/bpf.ts";
 import type { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
-import { BPF_ADD, BPF_B, BPF_H, BPF_JGT, BPF_W } from "../../include/uapi/linux/bpf_common.ts";
+import {
+	BPF_ADD,
+	BPF_AND,
+	BPF_B,
+	BPF_H,
+	BPF_JEQ,
+	BPF_JGT,
+	BPF_W,
+} from "../../include/uapi/linux/bpf_common.ts";
 import type { bpf_insn } from "../../kernel/bpf/bpf_types.ts";
 import {
 	BPF_ALU64_IMM,
 	BPF_EXIT_INSN,
+	BPF_JMP_IMM,
 	BPF_JMP_REG,
 	BPF_LD_MAP_FD,
 	BPF_LDX_MEM,
@@ -381,5 +390,126 @@ describe.each([
 				a.test_cpu = 1;
 			}),
 		).toBe(-E.EINVAL);
+	});
+
+	it("has no test run for the types that have none", () => {
+		for (const type of [
+			U.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+			U.BPF_PROG_TYPE_LWT_SEG6LOCAL,
+			U.BPF_PROG_TYPE_KPROBE,
+		])
+			expect(
+				test(p.load(type, [BPF_MOV64_IMM(0, 0), exit()]), (a) => packet(a, 64)),
+				`type ${type}`,
+			).toBe(-E.ENOTSUPP);
+	});
+
+	it("hands packets to a flow dissector, and gives the keys back", () => {
+		// struct bpf_flow_keys: nhoff 0, thoff 2, n_proto 10, flags 48
+		const prog = p.load(U.BPF_PROG_TYPE_FLOW_DISSECTOR, [
+			// the packet's ends, data 76 and data_end 80 of struct __sk_buff; flow_keys 144
+			BPF_LDX_MEM(BPF_W, 2, 1, 76),
+			BPF_LDX_MEM(BPF_W, 3, 1, 80),
+			BPF_LDX_MEM(BPF_DW, 4, 1, 144),
+			BPF_MOV64_REG(5, 2),
+			BPF_ALU64_IMM(BPF_ADD, 5, 64),
+			BPF_MOV64_IMM(0, 9),
+			BPF_JMP_REG(BPF_JGT, 5, 3, 4),
+			BPF_LDX_MEM(BPF_B, 0, 2, 63),
+			BPF_LDX_MEM(BPF_W, 5, 4, 48),
+			BPF_STX_MEM(BPF_H, 4, 5, 0),
+			BPF_ST_MEM(BPF_H, 4, 2, 1000),
+			exit(),
+		]);
+		const out = p.mem + 0x8000;
+		const ctx = p.mem + 0x9000;
+		const run = (size: number, set: (a: bpf_attr) => void = () => {}): number =>
+			test(prog, (a) => {
+				packet(a, size);
+				a.test_data_out = BigInt(out);
+				a.test_data_size_out = 56;
+				set(a);
+			});
+		p.sys.store(p.mem + 0x4000, ipv4());
+		expect(run(13)).toBe(-E.EINVAL);
+		expect(run(4097)).toBe(-E.EINVAL);
+		expect(run(64, (a) => (a.test_flags = 1))).toBe(-E.EINVAL);
+		expect(run(64)).toBe(0);
+		expect([p.attr.test_retval, p.attr.test_data_size_out]).toEqual([63, 56]);
+		const keys = (): number[] => {
+			const v = new DataView(p.sys.load(out, 56).slice().buffer);
+			return [v.getUint16(0, true), v.getUint16(2, true), v.getUint16(10, false)];
+		};
+		// nhoff is what was written, at least the header's end; thoff at most the packet's
+		expect(keys()).toEqual([14, 64, 0x0800]);
+		// too short for the program: as the kernel prepared them
+		expect(run(63)).toBe(0);
+		expect(p.attr.test_retval).toBe(9);
+		expect(keys()).toEqual([14, 14, 0x0800]);
+		// flags are all that a context may have
+		const with_ctx = (a: bpf_attr): void => {
+			a.test_ctx_in = BigInt(ctx);
+			a.test_ctx_size_in = 56;
+		};
+		p.sys.store(ctx, new Uint8Array(56));
+		p.sys.store32(ctx + 48, 20);
+		expect(run(64, with_ctx)).toBe(0);
+		expect(keys()).toEqual([20, 64, 0x0800]);
+		p.sys.store32(ctx + 44, 1);
+		expect(run(64, with_ctx)).toBe(-E.EINVAL);
+	});
+
+	it("asks a program that looks up sockets", () => {
+		// struct bpf_sk_lookup: sk 0, family 8, protocol 12, remote_ip4 16, remote_port 36, local_port 60, ingress_ifindex 64
+		const load = (...insns: bpf_insn[]): number =>
+			p.load(U.BPF_PROG_TYPE_SK_LOOKUP, insns, (a) => {
+				a.expected_attach_type = U.BPF_SK_LOOKUP;
+			});
+		const prog = load(
+			BPF_LDX_MEM(BPF_W, 2, 1, 60),
+			BPF_MOV64_REG(6, 1),
+			BPF_MOV64_IMM(2, 0),
+			BPF_MOV64_IMM(3, 0),
+			call(U.BPF_FUNC_sk_assign),
+			BPF_LDX_MEM(BPF_W, 0, 6, 60),
+			BPF_JMP_IMM(BPF_JEQ, 0, 80, 1),
+			BPF_MOV64_IMM(0, 0),
+			BPF_ALU64_IMM(BPF_AND, 0, 1),
+			exit(),
+		);
+		const ctx = p.mem + 0x9000;
+		const run = (fd: number, set: (a: bpf_attr) => void = () => {}): number =>
+			test(fd, (a) => {
+				a.test_ctx_in = BigInt(ctx);
+				a.test_ctx_size_in = 72;
+				a.test_ctx_out = BigInt(ctx);
+				a.test_ctx_size_out = 72;
+				set(a);
+			});
+		const lookup = (fields: Readonly<Record<number, number>>): void => {
+			p.sys.store(ctx, new Uint8Array(72));
+			for (const [off, v] of Object.entries(fields)) p.sys.store32(ctx + Number(off), v);
+		};
+		expect(test(prog, () => {})).toBe(-E.EINVAL);
+		lookup({ 8: 2, 12: 6, 60: 81 });
+		expect(run(prog, (a) => packet(a, 64))).toBe(-E.EINVAL);
+		expect(run(prog)).toBe(0);
+		expect(p.attr.test_retval).toBe(0);
+		lookup({ 8: 7 });
+		expect(run(prog)).toBe(-E.EAFNOSUPPORT);
+		lookup({ 8: 2, 60: 65536 });
+		expect(run(prog)).toBe(-E.ERANGE);
+		lookup({ 8: 2, 64: 1 });
+		expect(run(prog)).toBe(-E.EINVAL);
+		lookup({ 0: 1, 8: 2 });
+		expect(run(prog)).toBe(-E.EINVAL);
+		// SK_PASS without a socket is SK_PASS; addresses come from where the family has them
+		const first_ip6 = load(BPF_LDX_MEM(BPF_W, 0, 1, 20), BPF_ALU64_IMM(BPF_AND, 0, 1), exit());
+		lookup({ 8: 10, 20: 1 });
+		expect(run(first_ip6)).toBe(0);
+		expect(p.attr.test_retval).toBe(1);
+		lookup({ 8: 2, 20: 1 });
+		expect(run(first_ip6)).toBe(0);
+		expect(p.attr.test_retval).toBe(0);
 	});
 });

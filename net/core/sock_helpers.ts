@@ -3,11 +3,14 @@
  * Bodies of the helpers on sockets (net/core/filter.c). The one socket that there is belongs to a test run's
  * packet; nothing listens and nothing is connected, so lookups find nothing, as in a network without sockets.
  */
-import { EINVAL, EOPNOTSUPP } from "../../include/uapi/asm-generic/errno.ts";
+import { EFAULT, EINVAL, EOPNOTSUPP, ESOCKTNOSUPPORT } from "../../include/uapi/asm-generic/errno.ts";
 import type { KernelImpl } from "../../kernel/kernel_impl.ts";
 import { addr_to_u64, u64_to_addr } from "../../lib/addr.ts";
 import { GuestStruct, sk_buff } from "./skb.ts";
 
+/** BPF_SK_LOOKUP_F_REPLACE and this one */
+const BPF_SK_LOOKUP_FLAGS = 3n;
+const BPF_SK_LOOKUP_F_NO_REUSEPORT = 2n;
 const TCP_TIME_WAIT = 6;
 const TCP_LISTEN = 10;
 const TCP_NEW_SYN_RECV = 12;
@@ -93,6 +96,21 @@ export function register_sock_helpers(k: KernelImpl): void {
 	bodies.set("bpf_tcp_gen_syncookie", () => BigInt(-EINVAL));
 	// no packet here is at the ingress of a device
 	bodies.set("bpf_sk_assign", (_c, _skb, sk, flags) => BigInt(!sk || flags ? -EINVAL : -EOPNOTSUPP));
+
+	// what is there to be selected is freed by RCU: no socket here is
+	bodies.set("bpf_sk_lookup_assign", (_c, ctx, sk, flags) => {
+		if (flags & ~BPF_SK_LOOKUP_FLAGS) return BigInt(-EINVAL);
+		if (sk) return BigInt(-ESOCKTNOSUPPORT);
+		const kern = new GuestStruct(k, "bpf_sk_lookup_kern", p(ctx));
+		kern.setptr("selected_sk", 0);
+		if (kern.has("no_reuseport")) kern.set8("no_reuseport", flags & BPF_SK_LOOKUP_F_NO_REUSEPORT ? 1 : 0);
+		return 0n;
+	});
+	// it reads a packet in the flow dissector of the stack: test runs have bytes only
+	bodies.set("bpf_flow_dissector_load_bytes", (_c, _ctx, _offset, to, len) => {
+		k.kmem.fill(p(to), lo(len), 0);
+		return BigInt(-EFAULT);
+	});
 
 	/** net/core/sock_diag.c: __sock_gen_cookie; the first one is 1 */
 	let last_cookie = 0n;
