@@ -176,7 +176,7 @@ export const kernelFiles: readonly KernelFile[] = [
 		"net/core/filter_convert.ts",
 	),
 	whole("net/bpf/bpf_dummy_struct_ops.c", "net/bpf/bpf_dummy_struct_ops.ts"),
-	partly("net/bpf/test_run.c", "live frames, flow dissector, socket lookup", "net/bpf/test_run.ts"),
+	partly("net/bpf/test_run.c", "live frames", "net/bpf/test_run.ts"),
 	partly(
 		"arch/x86/net/bpf_jit_comp.c",
 		"use of dispatchers (they are made), accounting of call depth",
