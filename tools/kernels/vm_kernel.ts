@@ -30,10 +30,15 @@ export async function openVm(spec: VmSpec): Promise<Vm> {
 	const { prepareVm } = await import("../../scripts/vm/prepare.ts");
 	const { say, vmCache } = await import("../../scripts/vm/debian.ts");
 	const vm = await bootVm(prepareVm(spec), { kvmNote: join(vmCache(), "kvm-does-not-work"), say, ...spec });
-	const sys = vm.kernel.newProcess();
-	for (const [name, value] of SYSCTLS) sys.writeFile(`/proc/sys/${name}`, value);
-	await vm.kernel.endProcess(sys);
-	return vm;
+	try {
+		const sys = vm.kernel.newProcess();
+		for (const [name, value] of SYSCTLS) sys.writeFile(`/proc/sys/${name}`, value);
+		await vm.kernel.endProcess(sys);
+		return vm;
+	} catch (e) {
+		await vm.end();
+		throw e;
+	}
 }
 
 /** Lines of /dev/kmsg since the last call. */

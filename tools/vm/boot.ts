@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Boots a kernel under QEMU and waits until its agent speaks; the machine ends with this process. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	accessSync,
+	closeSync,
+	constants,
+	existsSync,
+	fstatSync,
+	mkdtempSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	readSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { bindLibc, RawSocket } from "../kernels/raw_socket.ts";
@@ -39,21 +53,59 @@ export interface VmOptions {
 export class BootFailed extends Error {}
 
 const BOOT_MS = 55_000;
+/** Longer than any boot. */
+const YOUNG_MS = 5 * 60_000;
 /** A KVM that works boots in two seconds; one that does not, stays silent. */
 const KVM_MS = 20_000;
 const CONSOLE_LINES = 12;
+/** As much of a console is looked at. */
+const CONSOLE_BYTES = 1 << 20;
 
 /**
  * The shell between: it ends QEMU when its standard input closes, which the kernel does for a client that is killed,
- * whatever kills it.
+ * whatever kills it; and it removes the machine's folder ($0) when QEMU has ended. Of what it says of a job that was
+ * killed nobody may be left to read.
  */
 const KEEPER = `exec 3<&0 </dev/null
 "$@" 3<&- & q=$!
 { cat <&3 >/dev/null; kill -9 $q; } 2>/dev/null & c=$!
 exec 3<&-
+trap '' PIPE
 wait $q; s=$?
 kill $c 2>/dev/null
+rm -rf "$0"
 exit $s`;
+
+/** Folders of machines: this, the process that booted it, and what makes the name unique. */
+const DIR_PREFIX = "bpf-mirror-vm.";
+
+/** Whether there is a process of a number, whoever's it is. */
+function isAlive(pid: number): boolean {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (e) {
+		return (e as NodeJS.ErrnoException).code === "EPERM";
+	}
+}
+
+/**
+ * Remove folders of machines whose owner is gone, and whose keeper was killed as well. One that is young may be of
+ * an owner who is not to be seen from here; later than its boot, no machine needs its folder.
+ */
+function sweep(): void {
+	for (const name of readdirSync(tmpdir())) {
+		if (!name.startsWith(DIR_PREFIX)) continue;
+		const dir = join(tmpdir(), name);
+		const pid = Number(/^(\d+)\./.exec(name.slice(DIR_PREFIX.length))?.[1] ?? 0);
+		try {
+			if (pid === 0 || isAlive(pid) || Date.now() - statSync(dir).mtimeMs < YOUNG_MS) continue;
+			rmSync(dir, { recursive: true, force: true });
+		} catch {
+			// somebody else's
+		}
+	}
+}
 
 /** A machine that runs. */
 export interface Vm {
@@ -66,9 +118,13 @@ export interface Vm {
 	end(): Promise<void>;
 }
 
-function tail(path: string): string {
-	if (!existsSync(path)) return "";
-	const lines = readFileSync(path, "latin1")
+/** The last lines of a console's file, which may have no name any more. */
+function tail(fd: number): string {
+	const { size } = fstatSync(fd);
+	const bytes = Buffer.alloc(Math.min(size, CONSOLE_BYTES));
+	const n = readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+	const lines = bytes
+		.toString("latin1", 0, n)
 		// biome-ignore lint/suspicious/noControlCharactersInRegex: consoles write escape sequences
 		.replace(/\x1b\[[0-9;?]*[A-Za-z]|\x1b[c78]|\r/g, "")
 		.split("\n")
@@ -117,10 +173,13 @@ function qemuArgs(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg", dir:
 }
 
 async function boot(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg"): Promise<Vm> {
-	const dir = mkdtempSync(join(tmpdir(), "bpf-mirror-vm."));
+	sweep();
+	const dir = mkdtempSync(join(tmpdir(), `${DIR_PREFIX}${process.pid}.`));
+	// held open: what the machine said last is to be read when its folder is gone
+	const serial = openSync(`${dir}/console`, "w+");
 	const keeper: ChildProcess = spawn(
 		"/bin/sh",
-		["-c", KEEPER, "qemu", parts.qemu.path, ...qemuArgs(parts, options, accel, dir)],
+		["-c", KEEPER, dir, parts.qemu.path, ...qemuArgs(parts, options, accel, dir)],
 		{ env: { ...process.env, ...parts.qemu.env }, stdio: ["pipe", "ignore", "pipe"], detached: true },
 	);
 	let stderr = "";
@@ -150,25 +209,30 @@ async function boot(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg"): P
 				.filter((l) => !/warning:/.test(l))
 				.slice(-3)
 				.join("\n"),
-			tail(`${dir}/console`),
+			tail(serial),
 		];
 		const text = words.filter(Boolean).join("\n");
 		return text ? `; it said last:\n${text}` : "; it said nothing";
 	};
-	let last = "";
-	const why = (): string => {
-		last = existsSync(dir) ? said() : last;
-		return last;
-	};
-	const end = async (): Promise<void> => {
-		why();
+	/** What was said, when the machine was ended. */
+	let last: { why: string; console: string } | null = null;
+	const why = (): string => last?.why ?? said();
+	const endNow = async (): Promise<void> => {
+		last = { why: said(), console: tail(serial) };
+		closeSync(serial);
 		for (const s of sockets) s.close();
 		// who waits for the end keeps this process alive until then
 		keeper.ref();
 		keeper.stdin!.end();
 		keeper.ref();
 		await gone;
+		// where there was no shell to do it
 		rmSync(dir, { recursive: true, force: true });
+	};
+	let ending: Promise<void> | null = null;
+	const end = (): Promise<void> => {
+		ending ??= endNow();
+		return ending;
 	};
 	const fail = async (what: string): Promise<never> => {
 		const text = `${what}${why()}`;
@@ -208,7 +272,7 @@ async function boot(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg"): P
 			? 1
 			: Number(/(\d+)\s*$/.exec(Buffer.from(possible).toString())?.[1] ?? 0) + 1;
 	await kernel.endProcess(sys);
-	return { kernel, accel, kernelName: parts.kernelName, console: () => tail(`${dir}/console`), end };
+	return { kernel, accel, kernelName: parts.kernelName, console: () => last?.console ?? tail(serial), end };
 }
 
 /** Boot a machine; throws BootFailed with the console's last lines where it does not come up. */
