@@ -37,6 +37,8 @@ export interface Machine {
 	readonly percpu: Percpu;
 	/** kernel text: `text.define(name, handler)` registers what a helper, kfunc or kernel function does */
 	readonly text: KernelText;
+	/** Each CPU's stack, by its top. */
+	readonly stacks: readonly number[];
 	/** Call machine code in kernel mode: its return value, or KernelOops / Stall thrown. */
 	run(cpu: number, addr: number, args: readonly (bigint | number)[]): bigint;
 	/** text_poke(): write code whatever its pages' rights, and make every CPU see it */
@@ -123,6 +125,7 @@ export function create_machine(config: MachineConfig): Machine {
 		modules,
 		percpu,
 		text: arch.text,
+		stacks: tops,
 		run: (cpu, addr, args) => arch.run(cpu, addr, args),
 		pages_in_use() {
 			slab.shrink();

@@ -11,6 +11,8 @@ import { kernel_files } from "../tools/upstream/machine_facts.ts";
 import { type RecordFile, read_record, write_record } from "../tools/upstream/record_file.ts";
 import type { ProgRecord } from "../tools/upstream/records.ts";
 import { type ObjectFile, take_object } from "../tools/upstream/take_record.ts";
+import { buildOne } from "./build_progs.ts";
+import { ensureClang } from "./clang.ts";
 import { Comparer } from "./compare.ts";
 import { cacheDir } from "./paths.ts";
 
@@ -124,6 +126,56 @@ describe.each(["x86_64", "arm64"] as const)("%s", (arch) => {
 		});
 		expect(first_text(maps, "maps")).toMatch(/^map \S+, bytes at 0: /);
 	});
+});
+
+const UNDECIDED = `
+#include "bpf_helpers.h"
+
+char _license[] SEC("license") = "GPL";
+
+SEC("socket")
+__attribute__((naked)) int unwritten(void *ctx)
+{
+	asm volatile("r0 = *(u32 *)(r10 - 8); exit;" ::: "r0");
+}
+
+unsigned int where;
+
+SEC("socket")
+int address(void *ctx)
+{
+	where = (unsigned int)(long)ctx;
+	return 7;
+}
+`;
+
+it("what a program does not decide is not compared, and what it does decide is", async () => {
+	const dir = mkdtempSync(join(tmpdir(), "compare."));
+	const source = join(dir, `undecided${process.pid}.c`);
+	writeFileSync(source, UNDECIDED);
+	const path = await buildOne(await ensureClang(), source, "x86");
+	const object: ObjectFile = { path, bytes: new Uint8Array(readFileSync(path)) };
+	for (const p of [path, dir]) rmSync(p, { recursive: true });
+	const sys = bootMirror({ cpus: 2 }).newProcess();
+	const comparer = new Comparer(kernel_files(sys));
+	const records = [...take_object(loader_of(sys, 1 << 20), object, { unpriv: false })].map((t) => t.record!);
+	const compared = (prog: string, plant: (r: ProgRecord) => void): ProgComparison => {
+		const rec = structuredClone(records.find((r) => r.prog === prog)!);
+		plant(rec);
+		return comparer.compare(object, rec)[0]!;
+	};
+	expect(records.map((r) => r.g!.run!.retval)).toEqual([0, 7]);
+	const flip = (r: ProgRecord): void => {
+		r.g!.run!.retval ^= 0x5a5a5a;
+	};
+	expect(compared("unwritten", flip).findings).toEqual([]);
+	expect(first_text(compared("address", flip), "run")).toMatch(/^returned 7, real /);
+	const moved = compared("address", (r) => {
+		const [name] = Object.keys(r.g!.data!);
+		r.g!.data![name!] = "00f0ff12";
+	});
+	expect(moved.findings).toEqual([]);
+	expect(moved.levels.maps).toBe("equal");
 });
 
 it("records that are none, or of a later format, are refused by name", () => {

@@ -146,6 +146,8 @@ function config_of(facts: MachineFacts): Partial<KernelConfig> {
 	return config;
 }
 
+/** Of a CPU's kernel stack. */
+const STACK_BYTES = 16 << 10;
 /** Virtual time for what a run has begun. */
 const REST_NS = 50_000_000n;
 
@@ -155,24 +157,75 @@ export interface RunKernel {
 	settle(): void;
 	/** Timers go off, work is done. */
 	rest(): void;
+	/** What programs asked for since the last call that is not ported. */
+	lacked(): string[];
+	/** Fill the CPUs' stacks, as whoever was in the kernel before may have left them. */
+	litter(seed: number): void;
 }
 
-/** The same types and configuration on a kernel that runs programs, at addresses of its own. */
-export function bootRunKernel(files: KernelFiles): RunKernel {
+/** Symbols of its own, and what it has not, from the other kernel: so that programs that name any of them load. */
+function all_symbols(own: Uint8Array, other: Uint8Array): Uint8Array {
+	const text = Buffer.from(own).toString("latin1");
+	const names = new Set(text.split("\n").map((l) => l.slice(19).split("\t")[0]));
+	const lines = Buffer.from(other).toString("latin1").split("\n");
+	const more = lines.filter((l) => l.length >= 20 && !names.has(l.slice(19).split("\t")[0]));
+	return Buffer.from(`${text}${more.join("\n")}\n`, "latin1");
+}
+
+/** Take memory away, so that everything is elsewhere than on a kernel that just booted. */
+function displace(kernel: ReturnType<typeof bootMirror>["kernel"]): void {
+	for (let i = 0; i < 37; i++) kernel.kmem.alloc_page();
+	for (let size = 8; size <= 4096; size *= 2) for (let i = 0; i < 3; i++) kernel.kmem.kzalloc(size);
+	kernel.kmem.alloc_percpu(64, 8);
+}
+
+/**
+ * The same types and configuration on a kernel that runs programs, at addresses of its own. `displaced`: with other
+ * addresses, random numbers and times than it would have without.
+ */
+export function bootRunKernel(files: KernelFiles, displaced = false): RunKernel {
 	const { arch } = files.facts;
 	const mirror = bootMirror({
 		arch,
+		memory: 1 << 30,
 		kconfig: files.kconfig,
 		vmlinuxBtf: files.vmlinuxBtf,
 		moduleBtfs: files.moduleBtfs,
+		...(displaced && { seed: 77 }),
 	});
 	const { kernel } = mirror;
+	if (displaced) {
+		displace(kernel);
+		kernel.time.advance(77_777_777_777n);
+	}
+	const own = kernel.pseudo_files.get("/proc/kallsyms");
+	let symbols: Uint8Array | null = null;
+	kernel.pseudo_files.set("/proc/kallsyms", () => {
+		symbols ??= all_symbols(own!(), files.kallsyms);
+		return symbols;
+	});
+	mirror.dmesg();
 	return {
 		sys: with_stdio(mirror.newProcess()),
 		settle: () => kernel.settle(),
 		rest: () => {
 			kernel.time.advance(REST_NS);
 			kernel.settle();
+		},
+		lacked: () => {
+			// it is said once only
+			kernel.bpf.warned.clear();
+			const said = mirror.dmesg().flatMap((l) => /\bnot ported: (.*)/.exec(l)?.[1] ?? []);
+			return [...new Set(said)];
+		},
+		litter: (seed) => {
+			const bytes = new Uint8Array(STACK_BYTES);
+			let x = seed;
+			for (let i = 0; i < bytes.length; i++) {
+				x = Math.imul(x, 1_103_515_245) + 12_345;
+				bytes[i] = x >>> 16;
+			}
+			for (const top of kernel.machine?.stacks ?? []) kernel.kmem.write(top - bytes.length, bytes);
 		},
 	};
 }

@@ -26,12 +26,14 @@ export interface RunMachine extends Loader {
 	readonly arena: ArenaPlace;
 	settle(): void;
 	rest(): void;
+	lacked(): string[];
+	litter(seed: number): void;
 }
 
-export function run_machine_of(files: KernelFiles): RunMachine {
-	const kernel = bootRunKernel(files);
+export function run_machine_of(files: KernelFiles, displaced = false): RunMachine {
+	const kernel = bootRunKernel(files, displaced);
 	const arena = new ArenaPlace(kernel.sys);
-	return { ...loader_of(kernel.sys, RUN_LOG_SIZE), arena, settle: kernel.settle, rest: kernel.rest };
+	return { ...kernel, ...loader_of(kernel.sys, RUN_LOG_SIZE), arena };
 }
 
 /** Where a record says that its process had the arena; 0 where it does not. */

@@ -26,6 +26,8 @@ export interface ProgComparison {
 	unpriv: boolean;
 	levels: Partial<Record<CompareLevel, LevelResult>>;
 	findings: Finding[];
+	/** What the program asked for in its test run that the mirror has not: that run is not compared. */
+	lacks?: string;
 }
 
 /** A program that one side does not load at all, for a reason that is not the program's. */
@@ -33,6 +35,11 @@ export interface Skipped {
 	obj: string;
 	prog: string;
 	why: string;
+}
+
+/** A test run that is not compared, for what the mirror lacks. */
+export function lacking(c: ProgComparison): Skipped {
+	return { obj: c.obj, prog: c.prog, why: `test run, not ported: ${c.lacks}` };
 }
 
 /** What is not compared as it stands, for `--explain`. */
@@ -43,8 +50,11 @@ export const NORMALISATIONS: readonly string[] = [
 	"xlated: map ids and kernel addresses stand for what they name, one for one throughout the program. Calls are compared as they are: by the other kernel's symbols, which are plugged into the mirror.",
 	"jited: compared whole, byte for byte, with the line table and the places of functions. The mirror's image is made for the other kernel's addresses: helpers are at its symbols, images where it had them, maps and data where its image loads them from.",
 	"run, maps: the other kernel runs each program twice; eight bytes that are not the same both times (times, random numbers) are not compared, nor is such a return value or such a map of elements.",
+	"run, maps: where the mirror differs, it runs the program again, with other addresses, times and random numbers, and other bytes on the stack (privileged programs may read what they never wrote): what is then not the same for the mirror itself is not compared.",
+	"run: where the program asks for something that the mirror says is not ported, the run is listed with that reason, and not compared.",
 	"maps: eight bytes that are a kernel address on both sides are not compared (list heads, nodes of trees).",
-	"run: programs get 64 zero bytes, or what --data-in, --ctx-in or --seed say; programs of type syscall get the context only.",
+	"run: programs run on CPU 0. They get 64 zero bytes, or what --data-in, --ctx-in or --seed say; programs of type syscall get the context only.",
+	"Maps are not pinned, whatever the object says.",
 	"An arena is mapped in the mirror where the other kernel's process had it.",
 	"The mirror has the other kernel's vmlinux BTF, configuration, mitigations and CPU features.",
 ];

@@ -30,6 +30,7 @@ import {
 	bpf_map__is_internal,
 	bpf_map__set_autocreate,
 	bpf_map__set_max_entries,
+	bpf_map__set_pin_path,
 	bpf_map_get_next_key,
 	bpf_map_lookup_elem,
 	type bpf_object,
@@ -302,6 +303,8 @@ export function load_case(lib: Libbpf, c: LoadCase, log: LogBuffer, said: () => 
 			for (const map of obj.maps) if (map.name === name) bpf_map__set_max_entries(map, max);
 		for (const map of obj.maps)
 			bpf_map__set_autocreate(map, map.autocreate && (!c.unpriv || is_unpriv_capable_map(map)));
+		// nothing stays behind, and nothing is found that somebody left
+		for (const map of obj.maps) bpf_map__set_pin_path(map, null);
 		lib.sys.store8(log.addr, 0);
 		bpf_program__set_log_buf(prog, log.addr, log.size);
 		bpf_program__set_log_level(prog, c.level);
