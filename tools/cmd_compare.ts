@@ -2,6 +2,7 @@
 /** `bpf-mirror compare`: what the mirror makes of programs, held against a real kernel or a record of one. */
 import { existsSync, readFileSync } from "node:fs";
 import type { CommandModule } from "yargs";
+import { openTestKernel } from "./kernels/open_kernel.ts";
 import {
 	INPUT_OPTIONS,
 	type InputArgs,
@@ -9,18 +10,19 @@ import {
 	ownObjects,
 	realKernel,
 	TEST_MODULES,
-	withKernel,
-	withProcess,
 } from "./other_kernel.ts";
+import { Progress } from "./progress.ts";
 import {
 	COMPARE_LEVELS,
 	comparison_lines,
 	comparison_table,
 	explanation,
 	has_difference,
+	lacking,
 	type ProgComparison,
 	type Skipped,
 } from "./upstream/comparison.ts";
+import { runLive } from "./upstream/live.ts";
 import { object_name } from "./upstream/load_case.ts";
 import { loader_of } from "./upstream/loader.ts";
 import { kernel_files } from "./upstream/machine_facts.ts";
@@ -43,6 +45,8 @@ interface Outcome {
 	release: string;
 	programs: ProgComparison[];
 	skipped: Skipped[];
+	/** ms in the real kernel (and on the way to it), and in the mirror. */
+	ms?: { real: number; mirror: number };
 }
 
 /** How the outcome grows, for who waits for it. */
@@ -78,6 +82,7 @@ async function againstRecord(path: string, args: Args, seen: Seen): Promise<Outc
 			if (rec.prog === undefined || !want(obj, rec.prog)) continue;
 			for (const c of comparer.compare(object, rec)) {
 				outcome.programs.push(c);
+				if (c.lacks) outcome.skipped.push(lacking(c));
 				seen(c);
 			}
 		}
@@ -89,37 +94,36 @@ async function againstKernel(
 	spec: NonNullable<ReturnType<typeof realKernel>>,
 	args: Args,
 	seen: Seen,
+	progress: Progress,
 ): Promise<Outcome> {
 	const { Comparer } = await import("../scripts/compare.ts");
 	const input = inputOf(args);
-	return withKernel(spec, async (kernel) => {
-		const files = await withProcess(kernel, (sys) => kernel_files(sys, TEST_MODULES));
-		const comparer = new Comparer(files);
-		const outcome: Outcome = { with: kernel.name, release: files.facts.release, programs: [], skipped: [] };
-		const want = wanted(args);
-		for (const file of args.objects?.length ? args.objects : ownObjects(files.facts.arch)) {
-			const obj = object_name(file);
-			const object = readObject(file);
-			await withProcess(kernel, (sys) => {
-				const unpriv = files.facts.unprivileged_bpf_disabled === 0;
-				for (const t of take_object(loader_of(sys), object, {
-					unpriv,
+	let paths: string[] = args.objects ?? [];
+	return runLive(
+		{
+			open: () => openTestKernel(spec),
+			filesOf: (sys) => kernel_files(sys, TEST_MODULES),
+			comparerOf: async (files) => new Comparer(files),
+			take: (_kernel, files, sys, object, only) =>
+				take_object(loader_of(sys), object, {
+					unpriv: files.facts.unprivileged_bpf_disabled === 0,
 					input,
-					only: (prog) => want(obj, prog),
-				})) {
-					if (!t.record) {
-						outcome.skipped.push({ obj, prog: t.prog, why: t.refused ?? "" });
-						continue;
-					}
-					for (const c of comparer.compare(object, t.record)) {
-						outcome.programs.push(c);
-						seen(c);
-					}
-				}
-			});
-		}
-		return outcome;
-	});
+					only,
+				}),
+			wanted: wanted(args),
+			seen,
+			progress: (at) =>
+				progress.at(() => `object ${at.objects + 1} of ${paths.length}, ${at.loads} loads: ${at.name}`),
+			say: (line) => {
+				progress.clear();
+				process.stderr.write(`${line}\n`);
+			},
+		},
+		function* (arch) {
+			if (!paths.length) paths = ownObjects(arch);
+			for (const path of paths) yield readObject(path);
+		},
+	);
 }
 
 /** Skipped programs, those of one reason together. */
@@ -130,6 +134,8 @@ function skippedLines(skipped: readonly Skipped[]): string {
 		.map(([why, who]) => `not compared (${who.length}), ${why.trim()}: ${who.join(", ")}\n`)
 		.join("");
 }
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
 
 /** How many loads are equal at each level. */
 function totals(
@@ -159,7 +165,9 @@ async function compare(args: Args): Promise<number> {
 	if (other === undefined) throw new Error("compare with what? --with host, vm:x86_64, vm:arm64 or a record");
 	for (const file of args.objects ?? [])
 		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
+	const progress = new Progress();
 	const seen: Seen = (c) => {
+		progress.clear();
 		if (!args.json && (args.verbose || c.findings.some((f) => f.version === undefined)))
 			process.stdout.write(comparison_lines(c));
 	};
@@ -168,7 +176,10 @@ async function compare(args: Args): Promise<number> {
 		throw new Error(
 			`there is no kernel and no record ${other}: host, vm:x86_64, vm:arm64, or a file that bpf-mirror record wrote`,
 		);
-	const outcome = spec ? await againstKernel(spec, args, seen) : await againstRecord(other, args, seen);
+	const outcome = spec
+		? await againstKernel(spec, args, seen, progress)
+		: await againstRecord(other, args, seen);
+	progress.clear();
 	const different = has_difference(outcome.programs);
 	if (args.json) process.stdout.write(`${JSON.stringify({ ...outcome, total: totals(outcome.programs) })}\n`);
 	else {
@@ -178,7 +189,8 @@ async function compare(args: Args): Promise<number> {
 		const known = new Set(outcome.programs.flatMap((c) => c.findings.flatMap((f) => f.version ?? [])));
 		process.stdout.write(
 			`${outcome.programs.length} loads against ${outcome.with} (${outcome.release}): ${n ? `${n} differ` : "no difference"}` +
-				`${known.size ? `; known version differences: ${[...known].join(", ")} (--explain)` : ""}\n`,
+				`${known.size ? `; known version differences: ${[...known].join(", ")} (--explain)` : ""}` +
+				`${outcome.ms ? `; ${seconds(outcome.ms.real)} in the real kernel, ${seconds(outcome.ms.mirror)} in the mirror` : ""}\n`,
 		);
 	}
 	return different || outcome.programs.length === 0 ? 1 : 0;
