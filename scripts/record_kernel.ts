@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Sys } from "../include/sys.ts";
 import { BPF_MAP_CREATE, BPF_PROG_LOAD } from "../include/uapi/linux/bpf.ts";
+import { koffsetof } from "../kernel/bpf/layout.ts";
 import type { KernelConfig } from "../kernel/kernel.ts";
 import type { bpf_prog_info } from "../tools/lib/bpf/libbpf.ts";
 import { bootMirror } from "../tools/mirror.ts";
@@ -18,7 +19,8 @@ import { compare_moved_arm64 } from "./record_jit_arm64.ts";
 
 /**
  * Data of the records' kernels, which their kallsyms leave out: read off images and rewritten
- * instructions (a load of jiffies, the CPU's number, the JIT's this_cpu_off).
+ * instructions (a load of jiffies, the CPU's number, the JIT's this_cpu_off). Other kernels have the latter
+ * two elsewhere: there the first record that shows them says where, and all others must agree.
  */
 const DATA: Readonly<Record<"x86_64" | "arm64", readonly (readonly [string, bigint])[]>> = {
 	x86_64: [
@@ -81,6 +83,8 @@ export interface RecordKernel extends Yardstick {
 	broken: boolean;
 	/** Before a load: whose addresses the next program gets. */
 	prepare(load: RecordLoad, prog: string): void;
+	/** Name of the function that a call's immediate stands for. */
+	called(imm: number): string | undefined;
 	/** Symbols that the mirror asked for until now. */
 	readonly symbols_asked: ReadonlySet<string>;
 }
@@ -122,6 +126,39 @@ function compare_jited(info: bpf_prog_info, load: RecordLoad): string | null {
 			return `jited line ${i}: ${info.jited_line_info[i]?.toString(16)}, real ${addr}`;
 	}
 	return null;
+}
+
+const MOV32_IMM = 0xb4;
+const MOV64_IMM = 0xb7;
+const MOV64_REG = 0xbf;
+const LDX_W = 0x61;
+/** Offset of a move that makes a per-CPU address of what it moves. */
+const PERCPU = -1;
+
+/** Where a record's instructions have the CPU's number: what bpf_get_smp_processor_id() was inlined to. */
+export function cpu_number_of(xlated: Buffer): bigint | undefined {
+	for (let at = 0; at + 24 <= xlated.length; at += 8) {
+		const [mov, percpu, load] = [at, at + 8, at + 16];
+		if (
+			(xlated[mov] === MOV32_IMM || xlated[mov] === MOV64_IMM) &&
+			xlated[mov + 1] === 0 &&
+			xlated.readUInt16BE(percpu) === MOV64_REG << 8 &&
+			xlated.readInt16LE(percpu + 2) === PERCPU &&
+			xlated.readUInt32BE(load) === LDX_W << 24
+		)
+			return BigInt(xlated.readInt32LE(mov + 4));
+	}
+	return undefined;
+}
+
+/** Where a record's x86 image has this_cpu_off: the operand of add REG, gs:[ADDRESS]. */
+export function this_cpu_off_of(image: Buffer): bigint | undefined {
+	for (let at = 0; at + 9 <= image.length; at++) {
+		const add = image[at] === 0x65 && (image[at + 1]! & 0xfb) === 0x48 && image[at + 2] === 0x03;
+		if (add && (image[at + 3]! & 0xc7) === 0x04 && image[at + 4] === 0x25)
+			return BigInt(image.readInt32LE(at + 5));
+	}
+	return undefined;
 }
 
 /** A process with descriptors 0 to 2 taken, by files that are no maps. */
@@ -235,6 +272,7 @@ export function bootRecordKernel(files: KernelFiles): RecordKernel {
 	const { moduleBtfs, kallsyms, kconfig } = files;
 	const { arch } = files.facts;
 	const symbols = new Kallsyms(Buffer.from(kallsyms).toString("latin1"));
+	const known = new Set(DATA[arch].map(([name]) => name).filter((name) => symbols.addr(name) !== undefined));
 	for (const [name, addr] of DATA[arch]) symbols.define(name, addr);
 	const thunk = files.facts.x86?.return_thunk;
 	if (thunk !== undefined) symbols.redefine("__x86_return_thunk", BigInt(`0x${thunk}`));
@@ -256,6 +294,18 @@ export function bootRecordKernel(files: KernelFiles): RecordKernel {
 	kernel.pseudo_files.set("/proc/kallsyms", () => kallsyms);
 	const gz = new Uint8Array(gzipSync(kconfig));
 	kernel.pseudo_files.set("/proc/config.gz", () => gz);
+	const unseen = new Set(DATA[arch].map(([name]) => name).filter((name) => !known.has(name)));
+	const see = (name: string, addr: bigint | undefined): void => {
+		if (addr !== undefined && unseen.delete(name)) symbols.redefine(name, addr);
+	};
+	const learn_data = (load: RecordLoad): void => {
+		if (unseen.has("pcpu_hot")) {
+			const number = cpu_number_of(Buffer.from(load.xlated ?? "", "hex"));
+			if (number !== undefined) see("pcpu_hot", number - BigInt(koffsetof(kernel, "pcpu_hot", "cpu_number")));
+		}
+		if (unseen.has("this_cpu_off"))
+			see("this_cpu_off", this_cpu_off_of(Buffer.from(load.jited ?? "", "hex")));
+	};
 	const jit = new RecordJit(kernel);
 	kernel.bpf.jit = jit.jit;
 	const sys = with_stdio(mirror.newProcess());
@@ -279,10 +329,17 @@ export function bootRecordKernel(files: KernelFiles): RecordKernel {
 		sys,
 		broken: false,
 		symbols_asked: symbols.asked,
-		prepare: (load, prog) => jit.prepare(load, prog),
+		prepare: (load, prog) => {
+			learn_data(load);
+			jit.prepare(load, prog);
+		},
 		is_stand_in: (imm) => {
 			const addr = (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm);
 			return addr >= STAND_INS[arch].from && addr < stand_in;
+		},
+		called: (imm) => {
+			const at = symbols.lookup(BigInt.asUintN(64, (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm)));
+			return at?.offset === 0n ? at.name : undefined;
 		},
 		compare_jited: (info, load) => {
 			if (load.jited_ksyms) return compare_jited(info, load);

@@ -51,12 +51,16 @@ function find_member(b: btf, t: btf_type, name: string): { off: number; type: nu
 	return null;
 }
 
-/** Structs inside skb->cb that a BTF may leave out: no program names them. */
+/**
+ * Structs that a BTF may leave out: those inside skb->cb, which no program names, and pcpu_hot, which is gone
+ * since 6.15: a newer kernel's BTF may be plugged in.
+ */
 const PRIVATE_OFFSETS: Readonly<Record<string, number>> = {
 	"qdisc_skb_cb.pkt_len": 0,
 	"qdisc_skb_cb.data": 8,
 	"bpf_skb_data_end.data_meta": 32,
 	"bpf_skb_data_end.data_end": 40,
+	"pcpu_hot.cpu_number": 12,
 };
 
 /** offsetof(struct s, a.b.c) by the vmlinux BTF; -1 when it has no such struct or member. */

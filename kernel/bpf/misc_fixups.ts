@@ -50,7 +50,6 @@ import {
 	BPF_XOR,
 } from "../../include/uapi/linux/bpf_common.ts";
 import type { bpf_insn, bpf_jit_poke_descriptor, bpf_map } from "./bpf_types.ts";
-import { offsetof } from "./btf_ids.ts";
 import { verifier_inlines_helper_call } from "./cfg.ts";
 import { bpf_jit_add_poke_descriptor } from "./core.ts";
 import { func_id_name } from "./disasm.ts";
@@ -86,6 +85,7 @@ import {
 } from "./insn_macros.ts";
 import { bpf_arch_uaddress_limit } from "./jit.ts";
 import { bpf_jit_inlines_helper_call, bpf_jit_supports_ptr_xchg } from "./jit_caps.ts";
+import { koffsetof } from "./layout.ts";
 import { verbose } from "./log.ts";
 import { adjust_jmp_off, bpf_patch_insn_data, PatchSweep } from "./patch.ts";
 import {
@@ -475,7 +475,7 @@ function fixup_helper_call(env: bpf_verifier_env, insn: bpf_insn, i: number, swe
 	}
 
 	if (insn.imm === U.BPF_FUNC_get_smp_processor_id && verifier_inlines_helper_call(env, insn.imm)) {
-		const cpu_number = symbol(env, "pcpu_hot") + BigInt(offsetof(kernel, "pcpu_hot", "cpu_number"));
+		const cpu_number = symbol(env, "pcpu_hot") + BigInt(koffsetof(kernel, "pcpu_hot", "cpu_number"));
 		sweep.replace(i, [
 			BPF_MOV32_IMM(BPF_REG_0, Number(BigInt.asIntN(32, cpu_number))),
 			BPF_MOV64_PERCPU_REG(BPF_REG_0, BPF_REG_0),
