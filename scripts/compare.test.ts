@@ -178,6 +178,108 @@ it("what a program does not decide is not compared, and what it does decide is",
 	expect(moved.levels.maps).toBe("equal");
 });
 
+/** A byte in each place where a text is in bytes becomes another one. */
+function respelled(bytes: Uint8Array, from: string, to: string): Uint8Array {
+	const out = Buffer.from(bytes);
+	for (let at = out.indexOf(from); at >= 0; at = out.indexOf(from, at + 1)) out.write(to, at, "latin1");
+	return out;
+}
+
+describe("against a newer kernel", () => {
+	const OBJ = "test_ringbuf_multi";
+	let record: RecordFile;
+	let object: ObjectFile;
+	/** The mirror in the part of a 6.18: without pcpu_hot in its BTF and data in its kallsyms. */
+	const newer = (): Comparer => {
+		const { files } = record;
+		const kallsyms = Buffer.from(files.kallsyms).toString("latin1");
+		return new Comparer({
+			...files,
+			facts: { ...files.facts, release: "6.18.1" },
+			vmlinuxBtf: respelled(files.vmlinuxBtf, "\0pcpu_hot\0", "\0pcpu_h0t\0"),
+			kallsyms: new Uint8Array(
+				Buffer.from(kallsyms.replace(/^\w+ \w (?:pcpu_hot|this_cpu_off|jiffies)\b.*\n/gm, ""), "latin1"),
+			),
+		});
+	};
+	/** A program's record in the words of 6.18, and something else planted. */
+	const with_planted = (plant: (r: ProgRecord) => void): ProgComparison => {
+		const rec = structuredClone(record.objects.get(OBJ)![0]!);
+		const g6 = rec.g6!;
+		g6.log = g6
+			.log!.replace(/\b(R\d+|fp-\d+)_r?w?D?=/g, "$1=")
+			.replace(/ R10=fp0(?= |$)/gm, "")
+			.replace(/^(15: .*?) +;(.*)$/m, "$1\nSCC enter (1)\n16:$2");
+		// the CPU's number is loaded by a move of 64 bits
+		rec.g!.xlated = rec.g!.xlated!.replace(/^((?:.{16})*?)b4(000000.{8}bf00ffff00000000)/, "$1b7$2");
+		expect(rec.g!.xlated).not.toBe(record.objects.get(OBJ)![0]!.g!.xlated);
+		expect(g6.log).toContain("SCC enter");
+		plant(rec);
+		return newer().compare(object, rec)[0]!;
+	};
+	beforeAll(() => {
+		const made = recorded(OBJ, "x86_64");
+		({ record, object } = made);
+	});
+
+	it("per-CPU data are where its instructions have them", () => {
+		const c = newer().compare(object, record.objects.get(OBJ)![0]!)[0]!;
+		expect(c.findings).toEqual([]);
+		expect(c.levels).toMatchObject({ verdict: "equal", xlated: "equal", jited: "equal" });
+	});
+
+	it("what is known of its release is no defect", () => {
+		const c = with_planted(() => {});
+		expect(has_difference([c])).toBe(false);
+		expect(c.levels).toMatchObject({ verdict: "equal", log: "version", xlated: "version", jited: "equal" });
+		const by = (level: string): readonly string[] | undefined =>
+			c.findings.find((f) => f.level === level)?.version;
+		expect(by("log")).toEqual(["no-register-liveness", "backedges"]);
+		expect(by("xlated")).toEqual(["cpu-number"]);
+	});
+
+	it("a defect beside it is found, and shown at its place", () => {
+		const log = with_planted((r) => {
+			r.g6!.log = r.g6!.log!.replace(/^(2\d: .*)R0=/m, "$1R5=");
+		});
+		expect(log.levels).toMatchObject({ verdict: "equal", log: "differs", xlated: "version" });
+		expect(first_text(log, "log")).toMatch(/^line \d+\n(?:.*\n)* {2}real 2\d: .*R5=/);
+		const insn = with_planted((r) => {
+			const xlated = Buffer.from(r.g!.xlated!, "hex");
+			xlated.writeInt32LE(77, xlated.length - 12);
+			r.g!.xlated = xlated.toString("hex");
+		});
+		expect(insn.levels).toMatchObject({ verdict: "equal", log: "version", xlated: "differs" });
+		const err = with_planted((r) => {
+			r.g!.err = -13;
+		});
+		expect(err.levels.verdict).toBe("differs");
+		const image = with_planted((r) => {
+			const jited = Buffer.from(r.g!.jited!, "hex");
+			jited[5]! ^= 1;
+			r.g!.jited = jited.toString("hex");
+			r.g!.xlated = record.objects.get(OBJ)![0]!.g!.xlated!;
+		});
+		expect(image.levels).toMatchObject({ xlated: "equal", jited: "differs" });
+	});
+});
+
+it("runs of programs that go through tasks are not compared with a process of several threads", () => {
+	const { record, object } = recorded("iters", "x86_64");
+	const task = record.objects.get("iters")!.find((r) => r.prog === "task")!;
+	expect(new Comparer(record.files).compare(object, task)[0]!.levels.maps).toBe("equal");
+	task.g!.data = Object.fromEntries(
+		Object.entries(task.g!.data!).map(([name, value]) => [name, value.replace(/[^0]/, "7")]),
+	);
+	expect(new Comparer(record.files).compare(object, task)[0]!.levels.maps).toBe("differs");
+	const facts = { ...record.files.facts, threads: 13 };
+	const c = new Comparer({ ...record.files, facts }).compare(object, task)[0]!;
+	expect(c.findings).toEqual([]);
+	expect(c.levels.maps).toBeUndefined();
+	const num = record.objects.get("iters")!.find((r) => r.prog === "num")!;
+	expect(new Comparer({ ...record.files, facts }).compare(object, num)[0]!.levels.maps).toBe("equal");
+});
+
 it("records that are none, or of a later format, are refused by name", () => {
 	const dir = mkdtempSync(join(tmpdir(), "compare."));
 	const file = join(dir, "bad.tar");

@@ -4,7 +4,7 @@
  * level, and where the mirror first parts from it.
  */
 
-import { canonical_log, first_line_diff } from "../tools/upstream/compare.ts";
+import { canonical_log, compare_xlated } from "../tools/upstream/compare.ts";
 import { compare_entries, compare_output } from "../tools/upstream/compare_run.ts";
 import type { Finding, ProgComparison } from "../tools/upstream/comparison.ts";
 import { judge_load } from "../tools/upstream/judge.ts";
@@ -19,7 +19,7 @@ import {
 	volatile_in_either,
 	volatile_of,
 } from "../tools/upstream/take_record.ts";
-import { explain_by_version, logs_without_known } from "../tools/upstream/version_diffs.ts";
+import { type Differing, explain_by_version, walk_known } from "../tools/upstream/version_diffs.ts";
 import {
 	load_as_recorded,
 	type Machine,
@@ -29,16 +29,18 @@ import {
 	run_machine_of,
 } from "./record_machine.ts";
 
+/** How many lines of each log are shown where they part. */
+const SHOWN = 3;
+
 /** The first lines in which two logs differ, known differences between the releases left out. */
 function log_text(release: string, ours: string, theirs: string): string {
-	const plain = logs_without_known(release, ours, theirs);
-	const diff = first_line_diff(plain.ours, plain.theirs);
-	if (!diff) return "";
+	const { at, line } = walk_known(release, ours, theirs);
+	if (!at) return "";
 	return [
-		`line ${diff.line}`,
-		...diff.before.map((l) => `       ${l}`),
-		...diff.theirs.map((l) => `  real ${l}`),
-		...diff.ours.map((l) => `  ours ${l}`),
+		`line ${line}`,
+		...at.before.map((l) => `       ${l}`),
+		...at.theirs.slice(0, SHOWN).map((l) => `  real ${l}`),
+		...at.ours.slice(0, SHOWN).map((l) => `  ours ${l}`),
 	].join("\n");
 }
 
@@ -124,9 +126,19 @@ export class Comparer {
 			for (const [level, ok] of Object.entries(judged.levels))
 				if (level !== "before" && level !== "expect")
 					result.levels[level as Finding["level"]] = ok ? "equal" : "differs";
+			const differing: Omit<Differing, "level" | "text"> = {
+				type: p.type,
+				ours: { err: got.err, log: got.log, xlated: got.info?.xlated_prog_insns },
+				theirs: {
+					err: brief.err,
+					log: full.log ?? "",
+					xlated: brief.xlated === undefined ? undefined : Buffer.from(brief.xlated, "hex"),
+				},
+				compare_xlated: ({ ours, theirs }) => compare_xlated(ours, theirs, m.kernel.is_stand_in),
+				called: m.kernel.called,
+			};
 			for (const f of judged.findings) {
-				const theirs = { err: brief.err, log: full.log ?? "" };
-				const why = explain_by_version(release, { level: f.level, text: f.text, ours: got, theirs });
+				const why = explain_by_version(release, { ...differing, level: f.level, text: f.text });
 				result.findings.push({
 					level: f.level as Finding["level"],
 					text: f.level === "log" && !why ? log_text(release, got.log, full.log ?? "") : f.text,
@@ -141,7 +153,7 @@ export class Comparer {
 				jited.version ??= xlated.version;
 				result.levels.jited = "version";
 			}
-			if (brief.run && !unpriv && got.err === 0) this.run(p, brief, result);
+			if (brief.run && !unpriv && got.err === 0 && !this.sees_threads(got)) this.run(p, brief, result);
 		} catch (e) {
 			const err = e as Error;
 			if (this.machine) this.machine.kernel.broken = true;
@@ -151,6 +163,11 @@ export class Comparer {
 			result.findings.push({ level: "verdict", text: `the mirror throws ${err.stack ?? err.message}` });
 		}
 		return result;
+	}
+
+	/** Whether a program goes through tasks, of which the other kernel's process is several. */
+	private sees_threads(got: LoadResult): boolean {
+		return (this.files.facts.threads ?? 1) > 1 && /\(85\) call bpf_iter_task_new#/.test(got.log);
 	}
 
 	/** What a mirror makes of a test run. */

@@ -49,7 +49,9 @@ export const NORMALISATIONS: readonly string[] = [
 	"stats: the statistics line is part of the log; this level is the number of instructions processed, also where the log is too long to be recorded.",
 	"xlated: map ids and kernel addresses stand for what they name, one for one throughout the program. Calls are compared as they are: by the other kernel's symbols, which are plugged into the mirror.",
 	"jited: compared whole, byte for byte, with the line table and the places of functions. The mirror's image is made for the other kernel's addresses: helpers are at its symbols, images where it had them, maps and data where its image loads them from.",
+	"xlated, jited: the CPU's number and this_cpu_off are where the other kernel has them: the first program that uses one says where, and all others must agree.",
 	"run, maps: the other kernel runs each program twice; eight bytes that are not the same both times (times, random numbers) are not compared, nor is such a return value or such a map of elements.",
+	"run, maps: a program that goes through tasks (bpf_iter_task_new) meets the threads of the process that asks: where that has more than one, as on the machine's own kernel, neither is compared.",
 	"run, maps: where the mirror differs, it runs the program again, with other addresses, times and random numbers, and other bytes on the stack (privileged programs may read what they never wrote): what is then not the same for the mirror itself is not compared.",
 	"run: where the program asks for something that the mirror says is not ported, the run is listed with that reason, and not compared.",
 	"maps: eight bytes that are a kernel address on both sides are not compared (list heads, nodes of trees).",
@@ -61,7 +63,10 @@ export const NORMALISATIONS: readonly string[] = [
 
 /** The text of --explain. */
 export function explanation(): string {
-	const known = VERSION_DIFFS.map((d) => `  ${d.id} (since ${d.since}): ${d.what}\n      ${d.commit}`);
+	const known = VERSION_DIFFS.map(
+		(d) =>
+			`  ${d.id} (since ${d.since}${d.backported ? `, later in ${d.backported.join(", ")}` : ""}): ${d.what}\n      ${d.commit}`,
+	);
 	return [
 		"What is compared, and what stands for something else in the comparison:",
 		...NORMALISATIONS.map((n) => `  - ${n}`),

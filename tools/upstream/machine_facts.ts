@@ -51,6 +51,8 @@ export interface MachineFacts {
 	arm64?: Arm64Facts;
 	/** Possible CPUs; 1 where a record does not say. */
 	cpus?: number;
+	/** Of the process that asked; 1 where a record does not say. */
+	threads?: number;
 	mitigations_off: boolean;
 	bpf_jit_harden: number;
 	unprivileged_bpf_disabled: number;
@@ -213,6 +215,7 @@ export function machine_facts(sys: Sys): MachineFacts {
 		release: text_of(sys, "/proc/sys/kernel/osrelease").trim(),
 		arch: sys.arch,
 		cpus: sys.nrCpus,
+		threads: Number(/^Threads:\s*(\d+)/m.exec(text_of(sys, "/proc/self/status"))?.[1] ?? 1),
 		mitigations_off: /\bmitigations=off\b/.test(text_of(sys, "/proc/cmdline")),
 		bpf_jit_harden: number("/proc/sys/net/core/bpf_jit_harden"),
 		unprivileged_bpf_disabled: number("/proc/sys/kernel/unprivileged_bpf_disabled"),

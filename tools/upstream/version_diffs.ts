@@ -3,27 +3,49 @@
  * What newer kernels do otherwise than 6.12, each with the commit that made it so. The comparison with a
  * newer kernel tells these from defects by the rules here, and tests expect the newer outcome to be there.
  */
-import { canonical_log, first_line_diff } from "./compare.ts";
+import { BPF_PROG_TYPE_SYSCALL } from "../../include/uapi/linux/bpf.ts";
+import { calls_of_6_12, cpu_number_of_6_12, may_goto_of_6_12, type Rewritten } from "./version_insns.ts";
+import {
+	clobbered,
+	insn_of,
+	joined,
+	live_scalars,
+	MARKS,
+	parts_after,
+	pruned_after,
+	SAFE,
+	STATE,
+	timed_stack,
+	value_in,
+	without_deltas,
+} from "./version_lines.ts";
+import { type LogRule, type Walk, walk_logs } from "./version_log.ts";
 
 /** One known difference. */
-export interface VersionDiff {
+export interface VersionDiff extends LogRule {
 	readonly id: string;
 	/** First release that has it. */
 	readonly since: string;
+	/** Stable series before it that took it over at some time: any release of theirs may have it. */
+	readonly backported?: readonly string[];
 	/** The commit: its number's beginning and its title. */
 	readonly commit: string;
 	/** What it is, for people. */
 	readonly what: string;
 	/** Tests and subtests whose outcome it changes. */
 	readonly tests?: readonly string[];
-	/** Lines of a newer log, and what 6.12 says in their place. */
-	readonly log?: readonly (readonly [newer: RegExp, of_6_12: string])[];
-	/** What is left out of a log of 6.12 that is held against a newer one. */
-	readonly log_of_6_12?: readonly (readonly [of_6_12: RegExp, newer: string])[];
-	/** Whether it is what makes two loads differ, at a level other than their logs. */
+	/** Rewritten instructions without it; null when it is none of these. */
+	readonly xlated?: (both: Rewritten, d: Differing) => Rewritten | null;
+	/** Whether it is what makes two loads differ, at a level other than their logs and instructions. */
 	readonly explains?: (d: Differing) => boolean;
-	/** Whether it is what makes the first lines differ in which two logs part; all that follows, it explains too. */
-	readonly parts?: (ours: string, theirs: string) => boolean;
+}
+
+/** What a kernel made of a load. */
+export interface Made {
+	readonly err: number;
+	readonly log: string;
+	/** Rewritten instructions, where they can be had. */
+	readonly xlated?: Uint8Array | undefined;
 }
 
 /** What both kernels made of a load in which they differ at a level. */
@@ -31,8 +53,14 @@ export interface Differing {
 	readonly level: string;
 	/** The first difference, as it is shown. */
 	readonly text?: string;
-	readonly ours: { readonly err: number; readonly log: string };
-	readonly theirs: { readonly err: number; readonly log: string };
+	/** BPF_PROG_TYPE_* */
+	readonly type?: number;
+	readonly ours: Made;
+	readonly theirs: Made;
+	/** What is left of two rewritten programs' differences: null when nothing is. */
+	readonly compare_xlated?: (both: Rewritten) => string | null;
+	/** Name of the function that a call's immediate stands for. */
+	readonly called?: (imm: number) => string | undefined;
 }
 
 export const VERSION_DIFFS: readonly VersionDiff[] = [
@@ -49,7 +77,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "d402755ced2e bpf: Unify resource leak checks",
 		what: "leaving with a lock, RCU or preemption section names the place, not the missing call",
 		log: [
-			[/^BPF_EXIT instruction in main prog would lead to reference leak\n/gm, ""],
+			[/^(?:BPF_EXIT instruction in main prog|bpf_throw) would lead to reference leak\n/gm, ""],
 			[
 				/^(?:BPF_EXIT instruction in main prog|bpf_throw) cannot be used inside bpf_spin_lock-ed region$/gm,
 				"bpf_spin_unlock is missing",
@@ -65,32 +93,85 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		],
 	},
 	{
+		id: "callback-references",
+		since: "6.13",
+		commit: "ae6e3a273f59 bpf: Drop special callback reference handling",
+		what: "references that a callback keeps are missed where the program ends, not where the callback does",
+		parts: ({ ours, theirs, before }) =>
+			/^Unreleased reference id=\d+ alloc_insn=\d+$/.test(ours[0] ?? "") &&
+			/^(?:mark_precise: frame[1-9]|returning from callee:$)/.test(theirs[0] ?? "") &&
+			/^\d+: \(95\) exit$/.test(before.at(-1) ?? "") &&
+			/ cb$/.test(before.at(-2) ?? ""),
+	},
+	{
+		id: "private-stack",
+		since: "6.13",
+		commit: "7d1cd70d4b16 bpf, x86: Support private stack in jit",
+		what: "tracing programs with more than 64 bytes of stack have it elsewhere, and their images load its address into r9",
+		explains: (d) =>
+			d.level === "jited" &&
+			d.compare_xlated?.({
+				ours: Buffer.from(d.ours.xlated ?? []),
+				theirs: Buffer.from(d.theirs.xlated ?? []),
+			}) === null &&
+			/^jited func \d+ byte \d+ .*\[4881ec[0-9a-f]*\], real \[(?:53|415[4567])*49b9[0-9a-f]{16}65/.test(
+				d.text ?? "",
+			),
+	},
+	{
 		id: "references-in-order",
 		since: "6.14",
 		commit: "1995edc5f908 bpf: Consolidate locks and reference state in verifier state",
 		what: "locks are references too, and refs= is printed where these change",
-		parts: (ours, theirs) => ours.replace(/ refs=[\d,]+/g, "") === theirs.replace(/ refs=[\d,]+/g, ""),
+		line: (ours, theirs) => {
+			const [x, y] = [ours, theirs].map((l) => l.replace(/ refs=[\d,]+/g, ""));
+			return x === y ? [x!, y!] : [ours, theirs];
+		},
+	},
+	{
+		id: "dynptr-in-state",
+		since: "6.14",
+		commit: "b79f5f54e1dc bpf: Refactor mark_{dynptr,iter}_read",
+		what: "a dynptr that a call reads is in the state after the call",
+		line: (ours, theirs) => [
+			ours,
+			theirs.replace(/ (fp-\d+)(?:_[rwD]+)?=dynptr_\w+\([^)]*\)/g, (all, slot: string) =>
+				value_in(ours, slot) === undefined ? "" : all,
+			),
+		],
 	},
 	{
 		id: "access-types",
 		since: "6.14",
 		commit: "37cce22dbd51 bpf: verifier: Refactor helper access type tracking",
-		what: "a read of the stack by a helper is not called indirect any more",
+		what: "a read of the stack by a helper is not called indirect any more, and leaves what is known of the slots",
 		tests: [
 			"dynptr_fail/add_dynptr_to_map1",
 			"dynptr_fail/add_dynptr_to_map2",
 			"dynptr_fail/invalid_helper1",
 		],
 		log_of_6_12: [[/^invalid indirect read from stack/gm, "invalid read from stack"]],
+		line: (ours, theirs) => [clobbered(ours, theirs), theirs],
+		// what is read from such a slot is known in the newer kernel only
+		parts: ({ ours, theirs, raw }) =>
+			/^\d+: \((?:61|69|71|79|81|89|91)\) /.test(ours[0] ?? "") &&
+			insn_of(ours[0]) === insn_of(theirs[0]) &&
+			clobbered(raw.ours, raw.theirs) !== raw.ours,
 	},
 	{
 		id: "lookup-not-null",
 		since: "6.14",
 		commit: "d2102f2f5d75 bpf: verifier: Support eliding map lookup nullness",
 		what: "a lookup in an array by a known index within its bounds does not give NULL",
-		parts: (ours, theirs) =>
-			/call bpf_map_lookup_elem#1 .*=map_value_or_null\(/.test(ours) &&
-			/call bpf_map_lookup_elem#1 .*=map_value\(/.test(theirs),
+		log: [
+			[
+				new RegExp(`^(\\d+: \\(85\\) call bpf_map_lookup(?:_percpu)?_elem#\\d+)\\n${MARKS}${STATE}`, "gm"),
+				joined,
+			],
+		],
+		parts: ({ ours, theirs }) =>
+			/call bpf_map_lookup(?:_percpu)?_elem#\d+ .*R0(?:_w)?=map_value_or_null\(/.test(ours[0] ?? "") &&
+			/call bpf_map_lookup(?:_percpu)?_elem#\d+ .*R0(?:_w)?=map_value\(/.test(theirs[0] ?? ""),
 	},
 	{
 		id: "live-registers",
@@ -104,9 +185,16 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		since: "6.15",
 		commit: "e723608bf428 bpf: Add verifier support for timed may_goto",
 		what: "loops with may_goto are bounded by time, and begin with another count",
-		explains: (d) =>
-			d.level === "xlated" &&
-			/code=7a \S+ \S+ \S+ imm=8388608 .*real code=7a .* imm=65535 /.test(d.text ?? ""),
+		line: (ours, theirs, at) =>
+			/ may_goto pc/.test(at.log) ? [ours, timed_stack(ours, theirs)] : [ours, theirs],
+		xlated: may_goto_of_6_12,
+	},
+	{
+		id: "cpu-number",
+		since: "6.15",
+		commit: "18cdd90aba79 x86/bpf: Fix BPF percpu accesses",
+		what: "the CPU's number is loaded by an address with a sign (pcpu_hot is gone: 01c7bc5198e9 x86/smp: Move cpu number to percpu hot section)",
+		xlated: cpu_number_of_6_12,
 	},
 	{
 		id: "no-register-liveness",
@@ -124,7 +212,11 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 			[/\b(R\d+|fp-\d+)_r?w?D?=/g, "$1="],
 			[/ R10=fp0(?= |$)/gm, ""],
 		],
-		explains: (d) => d.level === "stats" && d.ours.err === d.theirs.err,
+		parts: ({ ours, theirs }) =>
+			SAFE.test(ours[0] ?? "") !== SAFE.test(theirs[0] ?? "") ||
+			(insn_of(ours[0]) === insn_of(theirs[0]) && pruned_after(ours) !== pruned_after(theirs)),
+		// without logs nothing shows where they part
+		explains: (d) => d.level === "stats" && d.ours.err === d.theirs.err && d.theirs.log === "",
 	},
 	{
 		id: "sleepable-subprogs",
@@ -132,6 +224,21 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "e2d8f560d178 bpf: Summarize sleepable global subprogs",
 		what: "global functions that do not sleep may be called with preemption disabled, a lock or RCU held",
 		tests: ["verifier_kfuncs/preempt_global"],
+		parts: ({ ours, theirs }) =>
+			/^global function calls are not allowed (?:with preemption disabled|while holding a lock),$/.test(
+				ours[0] ?? "",
+			) && /^Func#\d+ \('\w+'\) is global and assumed valid\.$/.test(theirs[0] ?? ""),
+		explains: (d) =>
+			d.level === "verdict" &&
+			d.theirs.err === 0 &&
+			/^global function calls are not allowed .*,\nuse static function instead$/m.test(d.ours.log),
+	},
+	{
+		id: "rbtree-names",
+		since: "6.16",
+		commit: "9e3e66c553f7 bpf: Add bpf_rbtree_{root,left,right} kfunc",
+		what: "messages about bpf_rbtree_remove() begin with its whole name",
+		log: [[/^bpf_(rbtree_remove (?:node input must be non-owning ref|not allowed in rbtree cb))$/gm, "$1"]],
 	},
 	{
 		id: "rbtree-refcounted",
@@ -139,8 +246,114 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "2ddef1783c43 bpf: Allow refcounted bpf_rb_node used in bpf_rbtree_{remove,left,right}",
 		what: "bpf_rbtree_remove() takes an owning reference too",
 		tests: ["verifier_objects/tree_remove_owned"],
-		parts: (ours) =>
-			/^rbtree_remove (?:node input must be non-owning ref|not allowed in rbtree cb)/m.test(ours),
+		parts: (at) =>
+			parts_after(/\(85\) call bpf_rbtree_remove#/)(at) &&
+			/^rbtree_remove (?:node input must be non-owning ref|not allowed in rbtree cb)$/.test(at.ours[1] ?? ""),
+	},
+	{
+		id: "program-argument",
+		since: "6.16",
+		commit: "bc049387b41f bpf: Add support for __prog argument suffix to pass in prog->aux",
+		what: "the last argument of bpf_wq_set_callback_impl() is named aux__prog in the BTF, which tells 6.12 nothing",
+		parts: (at) =>
+			parts_after(/\(85\) call bpf_wq_set_callback_impl#/)(at) &&
+			/^arg#3 pointer type UNKNOWN {2}must point to scalar, or struct with scalar$/.test(at.ours[1] ?? ""),
+		explains: (d) =>
+			d.level === "verdict" &&
+			d.theirs.err === 0 &&
+			/\(85\) call bpf_wq_set_callback_impl#\d+ *\narg#3 pointer type UNKNOWN {2}must point to scalar/.test(
+				d.ours.log,
+			),
+	},
+	{
+		id: "exception-cb-newline",
+		since: "6.16",
+		commit: "1cb0f56d9618 bpf: WARN_ONCE on verifier bugs",
+		what: "the message about calls of exception callbacks does not end its line",
+		log: [[/^(insn \d+ cannot call exception cb directly)(?=\S)/gm, "$1\n"]],
+	},
+	{
+		id: "negated-bounds",
+		since: "6.17",
+		commit: "aced132599b3 bpf: Add range tracking for BPF_NEG",
+		what: "what is known of a register is known of its negative too",
+		parts: parts_after(/^\d+: \((?:84|87)\) ([rw]\d+) = -\1$/),
+	},
+	{
+		id: "backedges",
+		since: "6.17",
+		commit: "c9e31900b54c bpf: propagate read/precision marks over state graph backedges",
+		what: "loops are verified by strongly connected components, whose entries, exits and back edges the log shows",
+		log: [
+			[
+				new RegExp(`^(\\d+: \\([0-9a-f]{2}\\) [^;\\n]*)\\n(?:SCC enter \\([\\d,]+\\)\\n)+${STATE}`, "gm"),
+				joined,
+			],
+			[/^SCC exit \([\d,]+\)\n(?:mark_precise: .*\n)*/gm, ""],
+			[/^SCC (?:enter|backedge) \([\d,]+\)\n/gm, ""],
+		],
+	},
+	{
+		id: "cast-to-void",
+		since: "6.17",
+		commit: "f2362a57aeff bpf: allow void* cast using bpf_rdonly_cast()",
+		what: "bpf_rdonly_cast() takes type 0 too, and says so",
+		log: [[/^(kfunc bpf_rdonly_cast type ID argument must be of a struct) or void$/gm, "$1"]],
+	},
+	{
+		id: "memory-argument-ids",
+		since: "6.17",
+		commit: "c4aa454c64ae bpf: support for void/primitive __arg_untrusted global func params",
+		what: "memory that a global function gets has an id only where it may be NULL",
+		line: (ours, theirs) => [
+			ours.replace(
+				/ (R\d)((?:_[rwD]+)?=mem\()id=\d+,(sz=\d+)\)/g,
+				(all, reg: string, is: string, size: string) =>
+					value_in(theirs, reg) === `mem(${size})` ? ` ${reg}${is}${size})` : all,
+			),
+			theirs,
+		],
+	},
+	{
+		id: "syscall-not-recursive",
+		since: "6.18",
+		commit: "86de56487e5f bpf: Allow syscall bpf programs to call non-recur helpers",
+		what: "syscall programs call local storage's helpers as they are, not those that watch for recursion",
+		xlated: (both, d) =>
+			d.type === BPF_PROG_TYPE_SYSCALL
+				? calls_of_6_12(both, (ours, theirs) => {
+						const name = d.called?.(theirs) ?? "";
+						return /^bpf_task_storage_(?:get|delete)$/.test(name) && d.called?.(ours) === `${name}_recur`;
+					})
+				: null,
+	},
+	{
+		id: "swapped-bounds",
+		since: "7.0",
+		backported: ["6.18"],
+		commit: "9d2119984224 bpf: Add bitwise tracking for BPF_END",
+		what: "what is known of a register's bits is known of them in another order too",
+		parts: parts_after(/^\d+: \((?:d4|dc|d7)\) (r\d+) = (?:be|le|bswap)(?:16|32|64) \1$/),
+	},
+	{
+		id: "linked-registers",
+		since: "7.0",
+		backported: ["6.18"],
+		commit: "7a433e519364 bpf: Support negative offsets, BPF_SUB, and alu32 for linked register tracking",
+		what: "registers stay linked over more additions and subtractions of constants",
+		parts: ({ ours, theirs }) => {
+			const [x, y] = [ours[0] ?? "", theirs[0] ?? ""];
+			const linked = /^\d+: \((?:04|0c|14|1c|07|0f|17|1f)\) .*; .*\(id=\d+[-+]\d+,/.test(y);
+			return (linked && y.replace(/\(id=\d+[-+]\d+,/g, "(") === x) || without_deltas(x) === without_deltas(y);
+		},
+	},
+	{
+		id: "linked-live-registers",
+		since: "7.0",
+		backported: ["6.18"],
+		commit: "2658a1720a19 bpf: collect only live registers in linked regs",
+		what: "registers that are not used any more learn nothing from those that they are linked with",
+		line: (ours, theirs, at) => [live_scalars(ours, theirs, at), live_scalars(theirs, ours, at)],
 	},
 	{
 		id: "anon-inode-noexec",
@@ -174,7 +387,8 @@ export function has_change(release: string | undefined, since: string): boolean 
 
 /** Those that a kernel of a release shows. */
 export function version_diffs(release: string | undefined): VersionDiff[] {
-	return VERSION_DIFFS.filter((d) => has_change(release, d.since));
+	const series = release === undefined ? "" : numbers(release).join(".");
+	return VERSION_DIFFS.filter((d) => has_change(release, d.since) || d.backported?.includes(series));
 }
 
 /** The difference that changes the outcome of a test on a kernel, or null. */
@@ -186,27 +400,31 @@ export function version_diff_of_test(release: string | undefined, test: string):
 export function log_as_of_6_12(release: string | undefined, log: string): string {
 	let text = log;
 	for (const d of version_diffs(release))
-		for (const [newer, old] of d.log ?? []) text = text.replace(newer, old);
+		for (const [newer, old] of d.log ?? []) text = text.replace(newer, old as string);
 	return text;
 }
 
-/** Two logs without what known differences make of them, and those differences. */
-export function logs_without_known(
-	release: string,
-	ours: string,
-	theirs: string,
-): { ours: string; theirs: string; used: VersionDiff[] } {
-	let a = ours;
-	let b = theirs;
-	const used: VersionDiff[] = [];
-	for (const d of version_diffs(release)) {
-		const [was_a, was_b] = [a, b];
-		for (const [from, to] of d.log_of_6_12 ?? []) a = a.replace(from, to);
-		for (const [from, to] of d.log ?? []) b = b.replace(from, to);
-		if (a !== was_a || b !== was_b) used.push(d);
-	}
-	return { ours: canonical_log(a), theirs: canonical_log(b), used };
+/** Two logs held against each other with what is known to differ between 6.12 and a release. */
+export function walk_known(release: string, ours: string, theirs: string): Walk<VersionDiff> {
+	return walk_logs(version_diffs(release), ours, theirs);
 }
+
+/** The known differences that make two programs' rewritten instructions differ; null when others do too. */
+function explain_xlated(known: readonly VersionDiff[], d: Differing): VersionDiff[] | null {
+	if (!d.ours.xlated || !d.theirs.xlated || !d.compare_xlated) return null;
+	let both: Rewritten = { ours: Buffer.from(d.ours.xlated), theirs: Buffer.from(d.theirs.xlated) };
+	const used: VersionDiff[] = [];
+	for (const k of known) {
+		const next = k.xlated?.(both, d);
+		if (!next || (next.ours.equals(both.ours) && next.theirs.equals(both.theirs))) continue;
+		used.push(k);
+		both = next;
+	}
+	return used.length && d.compare_xlated(both) === null ? used : null;
+}
+
+/** Levels that follow from the way that the verifier took. */
+const PARTED_LEVELS: ReadonlySet<string> = new Set(["stats", "xlated"]);
 
 /** The known differences between 6.12 and a release that make a load differ at a level; null when it is none. */
 export function explain_by_version(release: string, d: Differing): VersionDiff[] | null {
@@ -214,11 +432,10 @@ export function explain_by_version(release: string, d: Differing): VersionDiff[]
 	if (known.length === 0) return null;
 	const one = known.find((k) => k.explains?.(d));
 	if (one) return [one];
-	const { ours, theirs, used } = logs_without_known(release, d.ours.log, d.theirs.log);
-	const diff = first_line_diff(ours, theirs, 0, 1);
-	if (!diff) return d.level === "log" ? used : null;
-	// what the verifier took another way it also rewrote, and the JIT compiled, in another way
-	const parting = known.find((k) => k.parts?.(diff.ours[0] ?? "", diff.theirs[0] ?? ""));
-	if (!parting) return null;
-	return d.level === "log" ? [...used, parting] : [parting];
+	const by_insns = d.level === "xlated" ? explain_xlated(known, d) : null;
+	if (by_insns) return by_insns;
+	const { used, at, parting } = walk_logs(known, d.ours.log, d.theirs.log);
+	if (d.level === "log") return at && !parting ? null : [...used, ...(parting ? [parting] : [])];
+	// what the verifier took another way it also counted and rewrote in another way
+	return parting && PARTED_LEVELS.has(d.level) ? [parting] : null;
 }
