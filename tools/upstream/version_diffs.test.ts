@@ -101,27 +101,59 @@ const LOGS: readonly LogCase[] = [
 		id: "references-in-order",
 		not: "6.13.0",
 		at: "6.14.0",
-		ours: ["8: R0=scalar() refs=2", "9: (b7) r0 = 0    ; R0=0"],
-		theirs: ["8: R0=scalar() refs=1,2", "9: (b7) r0 = 0    ; R0=0"],
+		ours: ["8: R0=scalar() refs=6,4", "9: (b7) r0 = 0    ; R0=0"],
+		theirs: ["8: R0=scalar() refs=4,6", "9: (b7) r0 = 0    ; R0=0"],
 		planted: [
 			["R0=scalar() refs", "R0=0 refs"],
+			["refs=4,6", "refs=4,5"],
+			["refs=4,6", "refs=2,4,6"],
+			["refs=4,6", "refs=4"],
 			["; R0=0", "; R0=1"],
+		],
+	},
+	{
+		id: "locks-are-references",
+		not: "6.13.0",
+		at: "6.14.0",
+		ours: [
+			"8: (b7) r1 = 1    ; R1=1 refs=2",
+			"9: R0=0 refs=2",
+			"mark_precise: frame0: parent state regs= stack=:  R6=64",
+		],
+		theirs: [
+			"8: (b7) r1 = 1    ; R1=1",
+			"9: R0=0 refs=2",
+			"mark_precise: frame0: parent state regs= stack=:  R6=64 refs=8",
+		],
+		planted: [
+			["; R1=1", "; R1=2"],
+			["R6=64 refs", "R6=65 refs"],
+			["; R1=1", "; R1=1 refs=3"],
+			["R0=0 refs=2", "R0=0 refs=3"],
 		],
 	},
 	{
 		id: "dynptr-in-state",
 		not: "6.13.0",
 		at: "6.14.0",
-		ours: ["33: R0=scalar() refs=2", "34: R0=0 fp-16=dynptr_local(id=3,dynptr_id=1)"],
+		ours: [
+			"30: R0=scalar() fp-48=dynptr_ringbuf(id=1,ref_id=2,dynptr_id=1) refs=2",
+			"33: R0=scalar() refs=2",
+			"34: R0=0 fp-16=dynptr_local(id=3,dynptr_id=1)",
+		],
 		theirs: [
+			"30: R0=scalar() fp-48=dynptr_ringbuf(id=1,ref_id=2,dynptr_id=1) refs=2",
 			"33: R0=scalar() fp-48=dynptr_ringbuf(id=1,ref_id=2,dynptr_id=1) refs=2",
 			"34: R0=0 fp-16=dynptr_local(id=3,dynptr_id=1)",
 		],
 		planted: [
 			["R0=scalar() ", "R0=1 "],
+			// it must be the one that there was before
+			["33: R0=scalar() fp-48=dynptr_ringbuf(id=1", "33: R0=scalar() fp-48=dynptr_ringbuf(id=2"],
+			["33: R0=scalar() fp-48", "33: R0=scalar() fp-64"],
 			// one that both logs have is compared
 			["dynptr_local(id=3", "dynptr_local(id=4"],
-			["fp-48=dynptr_ringbuf(id=1,ref_id=2,dynptr_id=1)", "fp-48=7"],
+			["33: R0=scalar() fp-48=dynptr_ringbuf(id=1,ref_id=2,dynptr_id=1)", "33: R0=scalar() fp-48=7"],
 		],
 	},
 	{
@@ -363,7 +395,7 @@ const LOGS: readonly LogCase[] = [
 			"from 62 to 63: R0=0 R1=-2 R6=7",
 			"mark_precise: frame0: regs=r1 stack= before 62: (e5) may_goto pc+3",
 			"mark_precise: frame0: parent state regs=r1 stack=:  R0=0 R1=P-2",
-			"mark_precise: frame0: regs=r6 stack= before 63: (07) r1 += 2",
+			"mark_precise: frame0: last_idx 61 first_idx 61 subseq_idx 62 ",
 			"mark_precise: frame0: regs=r0,r6 stack= before 61: (bc) w6 = w0",
 		],
 		theirs: [
@@ -374,17 +406,19 @@ const LOGS: readonly LogCase[] = [
 			"from 62 to 63: R0=scalar(id=7,smin=0,var_off=(0x0; 0xff)) R1=-2 R6=7",
 			"mark_precise: frame0: regs=r1 stack= before 62: (e5) may_goto pc+3",
 			"mark_precise: frame0: parent state regs=r1 stack=:  R0=scalar(id=7) R1=P-2",
-			"mark_precise: frame0: regs=r6 stack= before 63: (07) r1 += 2",
+			"mark_precise: frame0: last_idx 61 first_idx 61 subseq_idx 62 ",
 			"mark_precise: frame0: regs=r6 stack= before 61: (bc) w6 = w0",
 		],
 		planted: [
 			["R1=-2 R6=7", "R1=-2 R6=8"],
 			["R0=scalar(id=7,smin=0,var_off=(0x0; 0xff))", "R0=ctx()"],
+			["R0=scalar(id=7,smin=0,var_off=(0x0; 0xff))", "R0=1"],
 			["R1=P-2", "R1=-2"],
 			// where it is used, it is compared
 			[" 1   62: .12...6...", " 1   62: 012...6..."],
 			["     63: .12...6...", "     63: 012...6..."],
 			["regs=r6 stack= before 61", "regs=r8 stack= before 61"],
+			["regs=r6 stack= before 61", "regs=r0,r6,r8 stack= before 61"],
 		],
 	},
 ];

@@ -9,15 +9,18 @@ import {
 	clobbered,
 	insn_of,
 	joined,
-	live_scalars,
+	literal,
 	MARKS,
 	parts_after,
 	pruned_after,
+	refs_in_order,
 	SAFE,
 	STATE,
 	timed_stack,
 	value_in,
 	without_deltas,
+	without_refs,
+	without_unlinked,
 } from "./version_lines.ts";
 import { type LogRule, type Walk, walk_logs } from "./version_log.ts";
 
@@ -119,24 +122,34 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 			),
 	},
 	{
-		id: "references-in-order",
+		id: "locks-are-references",
 		since: "6.14",
 		commit: "1995edc5f908 bpf: Consolidate locks and reference state in verifier state",
-		what: "locks are references too, and refs= is printed where these change",
-		line: (ours, theirs) => {
-			const [x, y] = [ours, theirs].map((l) => l.replace(/ refs=[\d,]+/g, ""));
-			return x === y ? [x!, y!] : [ours, theirs];
-		},
+		what: "locks are references too, and where one was taken first none is printed; references are not of a frame",
+		line: (ours, theirs) =>
+			/ refs=/.test(theirs)
+				? [ours, / parent state /.test(theirs) ? without_refs(theirs, ours) : theirs]
+				: [without_refs(ours, theirs), theirs],
+	},
+	{
+		id: "references-in-order",
+		since: "6.14",
+		commit: "c8e2ee1f3df0 bpf: Introduce support for bpf_local_irq_{save,restore}",
+		what: "references stay in the order in which they were taken when one is released",
+		line: (ours, theirs) => [refs_in_order(ours), refs_in_order(theirs)],
 	},
 	{
 		id: "dynptr-in-state",
 		since: "6.14",
 		commit: "b79f5f54e1dc bpf: Refactor mark_{dynptr,iter}_read",
 		what: "a dynptr that a call reads is in the state after the call",
-		line: (ours, theirs) => [
+		line: (ours, theirs, at) => [
 			ours,
-			theirs.replace(/ (fp-\d+)(?:_[rwD]+)?=dynptr_\w+\([^)]*\)/g, (all, slot: string) =>
-				value_in(ours, slot) === undefined ? "" : all,
+			// it is the one that was there before
+			theirs.replace(/ (fp-\d+)(?:_[rwD]+)?(=dynptr_\w+\([^)]*\))/g, (all, slot: string, is: string) =>
+				value_in(ours, slot) === undefined && new RegExp(` ${slot}(?:_[rwD]+)?${literal(is)}`).test(at.ours)
+					? ""
+					: all,
 			),
 		],
 	},
@@ -186,7 +199,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		commit: "e723608bf428 bpf: Add verifier support for timed may_goto",
 		what: "loops with may_goto are bounded by time, and begin with another count",
 		line: (ours, theirs, at) =>
-			/ may_goto pc/.test(at.log) ? [ours, timed_stack(ours, theirs)] : [ours, theirs],
+			/ may_goto pc/.test(at.theirs) ? [ours, timed_stack(ours, theirs)] : [ours, theirs],
 		xlated: may_goto_of_6_12,
 	},
 	{
@@ -353,7 +366,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		backported: ["6.18"],
 		commit: "2658a1720a19 bpf: collect only live registers in linked regs",
 		what: "registers that are not used any more learn nothing from those that they are linked with",
-		line: (ours, theirs, at) => [live_scalars(ours, theirs, at), live_scalars(theirs, ours, at)],
+		line: (ours, theirs, at) => without_unlinked(ours, theirs, at),
 	},
 	{
 		id: "anon-inode-noexec",

@@ -61,26 +61,68 @@ function live_before(log: string, insn: string): string | null {
 	return new RegExp(`^ *(?:\\d+ +)?${insn}: ([.\\d]{10}) `, "m").exec(log)?.[1] ?? null;
 }
 
-/** A state's line without scalars in registers that are not used any more, by what the newer log says is. */
-export function live_scalars(line: string, other: string, at: LineAt): string {
-	// a state is printed before an instruction, or where marks go back over one, which the last line names
-	const insn = line.startsWith("mark_precise: ")
-		? / (?:before|first_idx) (\d+)[: ]/.exec(at.last)?.[1]
-		: /^(?:from \d+ to )?(\d+):(?= frame\d+:| [Rf])/.exec(line)?.[1];
-	const live = insn === undefined ? null : live_before(at.log, insn);
-	if (live === null) return line;
+/** Before which instruction the registers of a line are what it says; undefined where it does not tell. */
+function insn_before(line: string, last: string): string | undefined {
+	if (!line.startsWith("mark_precise: "))
+		return /^(?:from \d+ to )?(\d+):(?= frame\d+:| [Rf])/.exec(line)?.[1];
+	const first_idx = / (?:before|first_idx) (\d+)[: ]/.exec(last)?.[1];
+	if (/ parent state /.test(line)) return first_idx;
+	// marks are printed for what is needed behind an instruction
+	const begin = / last_idx (\d+) first_idx \d+ subseq_idx (-?\d+) /.exec(last);
+	if (begin) return begin[2] === "-1" ? begin[1] : begin[2];
+	return / before (\d+): /.exec(last)?.[1];
+}
+
+/**
+ * Two lines without registers that are not used any more, by the newer log's own words, and that were linked
+ * with others: the newer kernel does not learn of those any more.
+ */
+export function without_unlinked(
+	ours: string,
+	theirs: string,
+	at: LineAt,
+): readonly [ours: string, theirs: string] {
+	const insn = insn_before(theirs, at.last);
+	const live = insn === undefined ? null : live_before(at.theirs, insn);
+	if (live === null) return [ours, theirs];
 	const marked = / regs=([r\d,]*) stack=.* before \d+: /;
-	if (marked.test(line)) {
-		const theirs = marked.exec(other)?.[1]?.split(",") ?? [];
+	if (marked.test(ours) && marked.test(theirs)) {
+		const theirs_has = marked.exec(theirs)![1]!.split(",");
 		const left = (regs: string): string =>
 			regs
 				.split(",")
-				.filter((r) => theirs.includes(r) || live.includes(r.slice(1)))
+				.filter((r) => theirs_has.includes(r) || live.includes(r.slice(1)))
 				.join(",");
-		return line.replace(/ regs=([r\d,]*)/, (_all, regs: string) => ` regs=${left(regs)}`);
+		return [ours.replace(/ regs=([r\d,]*)/, (_all, regs: string) => ` regs=${left(regs)}`), theirs];
 	}
-	return line.replace(/ R(\d)=(?:-?\w+|scalar\((?:[^()]|\([^()]*\))*\))(?= |$)/g, (all, reg: string) => {
-		const value = value_in(other, `R${reg}`) ?? "";
-		return !live.includes(reg) && /^(?:-?\w+$|scalar\()/.test(value) ? "" : all;
-	});
+	let [x, y] = [ours, theirs];
+	for (let reg = 0; reg < 10; reg++) {
+		const [a, b] = [value_in(ours, `R${reg}`), value_in(theirs, `R${reg}`)];
+		if (a === undefined || b === undefined || a === b || live.includes(String(reg))) continue;
+		const id = /^scalar\((id=\d+)[,)]/.exec(b)?.[1];
+		if (id === undefined || !(/^-?\w+$/.test(a) || a.startsWith(`scalar(${id}`))) continue;
+		x = x.replace(` R${reg}=${a}`, "");
+		y = y.replace(` R${reg}=${b}`, "");
+	}
+	return [x, y];
+}
+
+/** A text for a regular expression that matches it. */
+export const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** A line with references in the order of their numbers. */
+export const refs_in_order = (line: string): string =>
+	line.replace(
+		/ refs=([\d,]+)/,
+		(_all, refs: string) =>
+			` refs=${refs
+				.split(",")
+				.sort((a, b) => Number(a) - Number(b))
+				.join(",")}`,
+	);
+
+/** A line without references, where it is another one then; else as it is. */
+export function without_refs(line: string, other: string): string {
+	const without = line.replace(/ +; refs=[\d,]+$| refs=[\d,]+/, "");
+	return without === other ? without : line;
 }

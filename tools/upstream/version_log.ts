@@ -13,8 +13,9 @@ export interface Parting {
 
 /** Where a line of a newer log is. */
 export interface LineAt {
-	/** The whole log, as it was printed. */
-	readonly log: string;
+	/** Both logs, as they were printed. */
+	readonly ours: string;
+	readonly theirs: string;
 	/** The line before it. */
 	readonly last: string;
 }
@@ -92,7 +93,7 @@ export function walk_logs<R extends LogRule>(rules: readonly R[], ours: string, 
 		if (x !== undefined && y !== undefined) {
 			for (const r of rules) {
 				if (!r.line || x === y) continue;
-				const [p, q]: readonly [string, string] = r.line(x, y, { log: theirs, last: b[i - 1] ?? "" });
+				const [p, q]: readonly [string, string] = r.line(x, y, { ours, theirs, last: b[i - 1] ?? "" });
 				if (p !== x || q !== y) by.push(r);
 				[x, y] = [p, q];
 			}
