@@ -209,6 +209,7 @@ describe("against a newer kernel", () => {
 		g6.log = g6
 			.log!.replace(/\b(R\d+|fp-\d+)_r?w?D?=/g, "$1=")
 			.replace(/ R10=fp0(?= |$)/gm, "")
+			.replace(/ mark_read \d+$/m, " mark_read 0")
 			.replace(/^(15: .*?) +;(.*)$/m, "$1\nSCC enter (1)\n16:$2");
 		// the CPU's number is loaded by a move of 64 bits
 		rec.g!.xlated = rec.g!.xlated!.replace(/^((?:.{16})*?)b4(000000.{8}bf00ffff00000000)/, "$1b7$2");

@@ -34,7 +34,7 @@ it("marks of liveness are no difference against 6.18, and one against 6.12", () 
 	const ours =
 		"0: (b7) r0 = 0   ; R0_w=0 R10=fp0\nprocessed 1 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1\n";
 	const theirs =
-		"Live regs before insn:\n      0: .......... (b7) r0 = 0\n0: (b7) r0 = 0   ; R0=0\nprocessed 1 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n";
+		"Live regs before insn:\n      0: .......... (b7) r0 = 0\n0: (b7) r0 = 0   ; R0=0\nprocessed 1 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 0\n";
 	expect(of_log("6.18.1", ours, theirs)).toEqual(["live-registers", "no-register-liveness"]);
 	expect(of_log("6.15.1", ours, theirs)).toBeNull();
 	expect(of_log("6.12.95", ours, theirs)).toBeNull();
@@ -301,6 +301,7 @@ const LOGS: readonly LogCase[] = [
 			"58: (07) r1 += -8                     ; frame1: R1=fp-8 refs=1",
 			"23: safe",
 			"from 7 to 9: R0=2",
+			"processed 36 insns (limit 1000000) max_states_per_insn 1 total_states 4 peak_states 4 mark_read 3",
 		],
 		theirs: [
 			"22: (b4) w0 = 1",
@@ -315,8 +316,12 @@ const LOGS: readonly LogCase[] = [
 			"SCC exit (1)",
 			"mark_precise: frame0: last_idx 40 first_idx 30 subseq_idx -1 ",
 			"from 7 to 9: R0=2",
+			"processed 36 insns (limit 1000000) max_states_per_insn 1 total_states 4 peak_states 6 mark_read 3",
 		],
 		planted: [
+			["processed 36", "processed 37"],
+			["total_states 4", "total_states 5"],
+			["peak_states 6", "peak_states 3"],
 			["23: R0=1", "23: R0=2"],
 			["w0 = 1", "w0 = 2"],
 			["frame1: R1=fp-8", "frame1: R1=fp-16"],

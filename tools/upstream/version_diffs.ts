@@ -11,6 +11,7 @@ import {
 	joined,
 	literal,
 	MARKS,
+	more_states,
 	parts_after,
 	pruned_after,
 	refs_in_order,
@@ -217,11 +218,11 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		log: [
 			[/^\([\d,]+\) live stack update done in \d+ iterations\n/gm, ""],
 			[/^\([\d,]+\) frame \d+ insn \d+ (?:\+(?:live|written)(?: [-\d,]+)? ?)+\n/gm, ""],
-			[/ max_states_per_insn \d+ total_states \d+ peak_states \d+ mark_read \d+$/gm, ""],
+			[/ mark_read 0$/gm, ""],
 			[/ R10=fp0(?= |$)/gm, ""],
 		],
 		log_of_6_12: [
-			[/ max_states_per_insn \d+ total_states \d+ peak_states \d+ mark_read \d+$/gm, ""],
+			[/ mark_read \d+$/gm, ""],
 			[/\b(R\d+|fp-\d+)_r?w?D?=/g, "$1="],
 			[/ R10=fp0(?= |$)/gm, ""],
 		],
@@ -296,7 +297,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		id: "backedges",
 		since: "6.17",
 		commit: "c9e31900b54c bpf: propagate read/precision marks over state graph backedges",
-		what: "loops are verified by strongly connected components, whose entries, exits and back edges the log shows",
+		what: "loops are verified by strongly connected components, whose entries, exits and back edges the log shows, and which keep states longer",
 		log: [
 			[
 				new RegExp(`^(\\d+: \\([0-9a-f]{2}\\) [^;\\n]*)\\n(?:SCC enter \\([\\d,]+\\)\\n)+${STATE}`, "gm"),
@@ -305,6 +306,8 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 			[/^SCC exit \([\d,]+\)\n(?:mark_precise: .*\n)*/gm, ""],
 			[/^SCC (?:enter|backedge) \([\d,]+\)\n/gm, ""],
 		],
+		line: (ours, theirs, at) =>
+			/^SCC enter /m.test(at.theirs) && more_states(ours, theirs) ? [ours, ours] : [ours, theirs],
 	},
 	{
 		id: "cast-to-void",

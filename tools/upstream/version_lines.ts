@@ -126,3 +126,10 @@ export function without_refs(line: string, other: string): string {
 	const without = line.replace(/ +; refs=[\d,]+$| refs=[\d,]+/, "");
 	return without === other ? without : line;
 }
+
+/** Whether statistics differ by more states that were kept at a time. */
+export function more_states(ours: string, theirs: string): boolean {
+	const peak = / peak_states (\d+)/;
+	const [x, y] = [peak.exec(ours)?.[1], peak.exec(theirs)?.[1]];
+	return x !== undefined && Number(y) > Number(x) && theirs.replace(peak, ` peak_states ${x}`) === ours;
+}
