@@ -4,12 +4,15 @@ import { existsSync, readFileSync } from "node:fs";
 import type { CommandModule } from "yargs";
 import { openTestKernel } from "./kernels/open_kernel.ts";
 import {
-	INPUT_OPTIONS,
-	type InputArgs,
+	handled,
 	inputOf,
+	OBJECTS,
 	ownObjects,
+	PROGRAM_OPTIONS,
+	type ProgramArgs,
 	realKernel,
 	TEST_MODULES,
+	wantedOf,
 } from "./other_kernel.ts";
 import { Progress } from "./progress.ts";
 import {
@@ -29,10 +32,8 @@ import { kernel_files } from "./upstream/machine_facts.ts";
 import { type RecordFile, read_record } from "./upstream/record_file.ts";
 import { type ObjectFile, take_object } from "./upstream/take_record.ts";
 
-interface Args extends InputArgs {
-	objects: string[] | undefined;
+interface Args extends ProgramArgs {
 	with: string | undefined;
-	only: string | undefined;
 	arch: string | undefined;
 	verbose: boolean;
 	json: boolean;
@@ -52,11 +53,6 @@ interface Outcome {
 /** How the outcome grows, for who waits for it. */
 type Seen = (c: ProgComparison) => void;
 
-const wanted = (args: Args): ((obj: string, prog: string) => boolean) => {
-	const only = new RegExp(args.only ?? "");
-	return (obj, prog) => only.test(`${obj}/${prog}`);
-};
-
 const readObject = (path: string): ObjectFile => ({ path, bytes: new Uint8Array(readFileSync(path)) });
 
 /** Objects that were named; else those that the record brings, else the project's own. */
@@ -73,7 +69,7 @@ async function againstRecord(path: string, args: Args, seen: Seen): Promise<Outc
 	const { facts } = record.files;
 	const comparer = new Comparer(record.files);
 	const outcome: Outcome = { with: path, release: facts.release, programs: [], skipped: [] };
-	const want = wanted(args);
+	const want = wantedOf(args);
 	for (const object of objectsFor(args, record)) {
 		const obj = object_name(object.path);
 		const progs = record.objects.get(obj);
@@ -110,7 +106,7 @@ async function againstKernel(
 					input,
 					only,
 				}),
-			wanted: wanted(args),
+			wanted: wantedOf(args),
 			seen,
 			progress: (at) =>
 				progress.at(() => `object ${at.objects + 1} of ${paths.length}, ${at.loads} loads: ${at.name}`),
@@ -163,8 +159,6 @@ async function compare(args: Args): Promise<number> {
 	}
 	const other = args.with;
 	if (other === undefined) throw new Error("compare with what? --with host, vm:x86_64, vm:arm64 or a record");
-	for (const file of args.objects ?? [])
-		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
 	const progress = new Progress();
 	const seen: Seen = (c) => {
 		progress.clear();
@@ -202,17 +196,13 @@ export function compareCommand(done: (code: number) => void): CommandModule<obje
 		describe: "Hold what the mirror makes of programs against a real kernel, or a record of one",
 		builder: (y) =>
 			y
-				.positional("objects", {
-					type: "string",
-					array: true,
-					describe: "Objects to load; the project's own selftests without any",
-				})
+				.positional("objects", OBJECTS)
 				.option("with", {
 					type: "string",
 					requiresArg: true,
 					describe: "host (the machine's own kernel), vm:x86_64, vm:arm64 (6.12 under QEMU), or a record",
 				})
-				.options(INPUT_OPTIONS)
+				.options(PROGRAM_OPTIONS)
 				.option("arch", {
 					type: "string",
 					choices: ["x86_64", "arm64"],
@@ -230,13 +220,6 @@ export function compareCommand(done: (code: number) => void): CommandModule<obje
 					default: false,
 					describe: "What is compared, what is normalised, and which version differences are known",
 				}),
-		handler: async (args) => {
-			try {
-				done(await compare(args));
-			} catch (e) {
-				process.stderr.write(`${(e as Error).message}\n`);
-				done(2);
-			}
-		},
+		handler: handled(compare, done),
 	};
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `bpf-mirror record`: writes what a real kernel says of programs into a file that `compare` reads. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { CommandModule } from "yargs";
 import {
-	INPUT_OPTIONS,
-	type InputArgs,
+	handled,
 	inputOf,
+	OBJECTS,
 	ownObjects,
+	PROGRAM_OPTIONS,
+	type ProgramArgs,
 	realKernel,
 	TEST_MODULES,
+	wantedOf,
 	withKernel,
 	withProcess,
 } from "./other_kernel.ts";
@@ -19,11 +22,9 @@ import { pruned_kallsyms, write_record } from "./upstream/record_file.ts";
 import type { ProgRecord } from "./upstream/records.ts";
 import { take_object } from "./upstream/take_record.ts";
 
-interface Args extends InputArgs {
-	objects: string[] | undefined;
+interface Args extends ProgramArgs {
 	of: string;
 	output: string;
-	only: string | undefined;
 	"all-symbols": boolean;
 	"with-objects": boolean;
 }
@@ -40,10 +41,8 @@ function names_in(files: readonly string[]): Set<string> {
 async function record(args: Args): Promise<number> {
 	const spec = realKernel(args.of);
 	if (!spec) throw new Error(`there is no kernel ${args.of}: host, vm:x86_64 or vm:arm64`);
-	for (const file of args.objects ?? [])
-		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
 	const input = inputOf(args);
-	const only = new RegExp(args.only ?? "");
+	const wanted = wantedOf(args);
 	const { Comparer } = await import("../scripts/compare.ts");
 	return withKernel(spec, async (kernel) => {
 		const files = await withProcess(kernel, (sys) => kernel_files(sys, TEST_MODULES));
@@ -61,7 +60,7 @@ async function record(args: Args): Promise<number> {
 				for (const t of take_object(loader_of(sys), object, {
 					unpriv,
 					input,
-					only: (p) => only.test(`${obj}/${p}`),
+					only: (p) => wanted(obj, p),
 				})) {
 					if (t.record) progs.push(t.record);
 					else {
@@ -98,11 +97,7 @@ export function recordCommand(done: (code: number) => void): CommandModule<objec
 		describe: "Write what a real kernel says of programs into a file that compare reads",
 		builder: (y) =>
 			y
-				.positional("objects", {
-					type: "string",
-					array: true,
-					describe: "Objects to load; the project's own selftests without any",
-				})
+				.positional("objects", OBJECTS)
 				.option("of", {
 					type: "string",
 					demandOption: true,
@@ -116,7 +111,7 @@ export function recordCommand(done: (code: number) => void): CommandModule<objec
 					requiresArg: true,
 					describe: "The file: NAME.tar.br",
 				})
-				.options(INPUT_OPTIONS)
+				.options(PROGRAM_OPTIONS)
 				.option("with-objects", {
 					type: "boolean",
 					default: true,
@@ -127,13 +122,6 @@ export function recordCommand(done: (code: number) => void): CommandModule<objec
 					default: false,
 					describe: "Keep every kernel symbol, not only those that these programs need",
 				}),
-		handler: async (args) => {
-			try {
-				done(await record(args));
-			} catch (e) {
-				process.stderr.write(`${(e as Error).message}\n`);
-				done(2);
-			}
-		},
+		handler: handled(record, done),
 	};
 }

@@ -58,8 +58,10 @@ export async function withProcess<T>(kernel: TestKernel, fn: (sys: Sys) => T | P
 	}
 }
 
-/** Flags that say what programs are run with. */
-export interface InputArgs {
+/** What both commands are told: which programs, and what they are run with. */
+export interface ProgramArgs {
+	objects: string[] | undefined;
+	only: string | undefined;
 	"data-in": string | undefined;
 	"ctx-in": string | undefined;
 	repeat: number | undefined;
@@ -88,7 +90,7 @@ function generated(seed: number): string {
 }
 
 /** The input, or undefined where nothing was said of it. */
-export function inputOf(args: InputArgs): RunInput | undefined {
+export function inputOf(args: ProgramArgs): RunInput | undefined {
 	const input: RunInput = {};
 	if (args.seed !== undefined) input.data = generated(args.seed);
 	if (args["data-in"] !== undefined) input.data = bytesOf(args["data-in"]);
@@ -97,8 +99,35 @@ export function inputOf(args: InputArgs): RunInput | undefined {
 	return Object.keys(input).length ? input : undefined;
 }
 
+/** Which programs a command line wants. Throws where it names an object that is not there. */
+export function wantedOf(args: ProgramArgs): (obj: string, prog: string) => boolean {
+	for (const file of args.objects ?? [])
+		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
+	const only = new RegExp(args.only ?? "");
+	return (obj, prog) => only.test(`${obj}/${prog}`);
+}
+
+/** A command's handler: its exit status, or 2 behind one line that says what is wrong. */
+export const handled =
+	<A>(run: (args: A) => Promise<number>, done: (code: number) => void) =>
+	async (args: A): Promise<void> => {
+		try {
+			done(await run(args));
+		} catch (e) {
+			process.stderr.write(`${(e as Error).message}\n`);
+			done(2);
+		}
+	};
+
+/** Arguments of both commands, for yargs. */
+export const OBJECTS = {
+	type: "string",
+	array: true,
+	describe: "Objects to load; the project's own selftests without any",
+} as const;
+
 /** Options of both commands, for yargs. */
-export const INPUT_OPTIONS = {
+export const PROGRAM_OPTIONS = {
 	"data-in": {
 		type: "string",
 		requiresArg: true,
