@@ -69,8 +69,15 @@ const LOGS: readonly LogCase[] = [
 		id: "resource-leaks",
 		not: "6.12.95",
 		at: "6.13.0",
-		ours: ["Unreleased reference id=2 alloc_insn=4"],
-		theirs: ["Unreleased reference id=2 alloc_insn=4", "bpf_throw would lead to reference leak"],
+		ours: [
+			"Unreleased reference id=2 alloc_insn=4",
+			"BPF_LD_[ABS|IND] cannot be mixed with socket references",
+		],
+		theirs: [
+			"Unreleased reference id=2 alloc_insn=4",
+			"bpf_throw would lead to reference leak",
+			"BPF_LD_[ABS|IND] would lead to reference leak",
+		],
 		planted: [
 			["id=2", "id=3"],
 			["bpf_throw", "tail_call"],
@@ -179,6 +186,24 @@ const LOGS: readonly LogCase[] = [
 		planted: [
 			["fp-64=0x7420747865742061", "fp-64=mmmmmmmm"],
 			["(71) r5 = *(u8 *)(r5 +0)", "(71) r5 = *(u8 *)(r6 +0)"],
+		],
+	},
+	{
+		id: "access-types",
+		not: "6.13.0",
+		at: "6.14.0",
+		ours: [
+			"invalid indirect access to stack R1 off=-64 size=65",
+			"invalid unbounded variable-offset indirect access to stack R4",
+		],
+		theirs: [
+			"invalid write to stack R1 off=-64 size=65",
+			"invalid unbounded variable-offset read from stack R4",
+		],
+		planted: [
+			["size=65", "size=64"],
+			["stack R4", "stack R5"],
+			["unbounded ", ""],
 		],
 	},
 	{
@@ -301,6 +326,10 @@ const LOGS: readonly LogCase[] = [
 			"58: (07) r1 += -8                     ; frame1: R1=fp-8 refs=1",
 			"23: safe",
 			"from 7 to 9: R0=2",
+			"frame 1: propagating r0",
+			"",
+			"from 9 to 12: safe",
+			"verification time 5 usec",
 			"processed 36 insns (limit 1000000) max_states_per_insn 1 total_states 4 peak_states 4 mark_read 3",
 		],
 		theirs: [
@@ -316,10 +345,20 @@ const LOGS: readonly LogCase[] = [
 			"SCC exit (1)",
 			"mark_precise: frame0: last_idx 40 first_idx 30 subseq_idx -1 ",
 			"from 7 to 9: R0=2",
+			"SCC exit (2,1)",
+			"frame 1: propagating r0",
+			"",
+			"from 9 to 12: safe",
+			"SCC exit (3)",
+			"frame 0: propagating r7",
+			"mark_precise: frame0: last_idx 14 first_idx 12 subseq_idx -1 ",
+			"verification time 7 usec",
 			"processed 36 insns (limit 1000000) max_states_per_insn 1 total_states 4 peak_states 6 mark_read 3",
 		],
 		planted: [
 			["processed 36", "processed 37"],
+			["frame 1: propagating r0", "frame 1: propagating r1"],
+			["from 9 to 12: safe", "from 9 to 13: safe"],
 			["total_states 4", "total_states 5"],
 			["peak_states 6", "peak_states 3"],
 			["23: R0=1", "23: R0=2"],
@@ -362,6 +401,25 @@ const LOGS: readonly LogCase[] = [
 		],
 	},
 	{
+		id: "no-register-liveness",
+		not: "6.17.0",
+		at: "6.18.0",
+		ours: ["14: (95) exit", "", "from 12 to 4: R1_w=2", "4: R1_w=2"],
+		theirs: [
+			"14: (95) exit",
+			"(0) frame 0 insn 6 -live -8",
+			"frame 0: propagating r1",
+			"mark_precise: frame0: last_idx 4 first_idx 12 subseq_idx -1 ",
+			"",
+			"from 12 to 4: safe",
+		],
+		planted: [
+			["14: (95) exit", "13: (95) exit"],
+			["from 12 to 4: safe", "from 12 to 4: R1=1"],
+			["frame 0: propagating r1", "frame 0: something"],
+		],
+	},
+	{
 		id: "swapped-bounds",
 		not: "6.17.0",
 		at: "6.18.44",
@@ -399,7 +457,7 @@ const LOGS: readonly LogCase[] = [
 		ours: [
 			"from 62 to 63: R0=0 R1=-2 R6=7",
 			"mark_precise: frame0: regs=r1 stack= before 62: (e5) may_goto pc+3",
-			"mark_precise: frame0: parent state regs=r1 stack=:  R0=0 R1=P-2",
+			"mark_precise: frame0: parent state regs=r0,r1 stack=:  R0=Pscalar(id=7,smin=1) R1=P-2",
 			"mark_precise: frame0: last_idx 61 first_idx 61 subseq_idx 62 ",
 			"mark_precise: frame0: regs=r0,r6 stack= before 61: (bc) w6 = w0",
 		],

@@ -7,6 +7,7 @@ import { BPF_PROG_TYPE_SYSCALL } from "../../include/uapi/linux/bpf.ts";
 import { calls_of_6_12, cpu_number_of_6_12, may_goto_of_6_12, type Rewritten } from "./version_insns.ts";
 import {
 	clobbered,
+	direct_access,
 	insn_of,
 	joined,
 	literal,
@@ -83,6 +84,10 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		log: [
 			[/^(?:BPF_EXIT instruction in main prog|bpf_throw) would lead to reference leak\n/gm, ""],
 			[
+				/^BPF_LD_\[ABS\|IND\] would lead to reference leak$/gm,
+				"BPF_LD_[ABS|IND] cannot be mixed with socket references",
+			],
+			[
 				/^(?:BPF_EXIT instruction in main prog|bpf_throw) cannot be used inside bpf_spin_lock-ed region$/gm,
 				"bpf_spin_unlock is missing",
 			],
@@ -158,14 +163,15 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		id: "access-types",
 		since: "6.14",
 		commit: "37cce22dbd51 bpf: verifier: Refactor helper access type tracking",
-		what: "a read of the stack by a helper is not called indirect any more, and leaves what is known of the slots",
+		what: "what helpers do to the stack is called a read or a write, not indirect, and reads leave what is known of the slots",
 		tests: [
 			"dynptr_fail/add_dynptr_to_map1",
 			"dynptr_fail/add_dynptr_to_map2",
 			"dynptr_fail/invalid_helper1",
 		],
 		log_of_6_12: [[/^invalid indirect read from stack/gm, "invalid read from stack"]],
-		line: (ours, theirs) => [clobbered(ours, theirs), theirs],
+		line: (ours, theirs) =>
+			direct_access(ours, theirs) ? [theirs, theirs] : [clobbered(ours, theirs), theirs],
 		// what is read from such a slot is known in the newer kernel only
 		parts: ({ ours, theirs, raw }) =>
 			/^\d+: \((?:61|69|71|79|81|89|91)\) /.test(ours[0] ?? "") &&
@@ -217,7 +223,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		what: "registers have no read and write marks, states are counted and pruned by other liveness",
 		log: [
 			[/^\([\d,]+\) live stack update done in \d+ iterations\n/gm, ""],
-			[/^\([\d,]+\) frame \d+ insn \d+ (?:\+(?:live|written)(?: [-\d,]+)? ?)+\n/gm, ""],
+			[/^\([\d,]+\) frame \d+ insn \d+ (?:[-+](?:live|written)(?: [-\d,]+)? ?)+\n/gm, ""],
 			[/ mark_read 0$/gm, ""],
 			[/ R10=fp0(?= |$)/gm, ""],
 		],
@@ -228,6 +234,10 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		],
 		parts: ({ ours, theirs }) =>
 			SAFE.test(ours[0] ?? "") !== SAFE.test(theirs[0] ?? "") ||
+			(/^frame \d+: propagating /.test(theirs[0] ?? "") &&
+				ours[0] === "" &&
+				pruned_after(theirs) &&
+				!pruned_after(ours)) ||
 			(insn_of(ours[0]) === insn_of(theirs[0]) && pruned_after(ours) !== pruned_after(theirs)),
 		// without logs nothing shows where they part
 		explains: (d) => d.level === "stats" && d.ours.err === d.theirs.err && d.theirs.log === "",
@@ -302,6 +312,11 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 			[
 				new RegExp(`^(\\d+: \\([0-9a-f]{2}\\) [^;\\n]*)\\n(?:SCC enter \\([\\d,]+\\)\\n)+${STATE}`, "gm"),
 				joined,
+			],
+			// marks are of the loop where no state follows that was seen before, to which they would belong
+			[
+				/^SCC exit \([\d,]+\)\n(?:(?:frame \d+: propagating|mark_precise:) .*\n)*(?=verification time |\n(?!.*: safe$))/gm,
+				"",
 			],
 			[/^SCC exit \([\d,]+\)\n(?:mark_precise: .*\n)*/gm, ""],
 			[/^SCC (?:enter|backedge) \([\d,]+\)\n/gm, ""],

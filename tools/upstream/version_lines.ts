@@ -43,9 +43,9 @@ export function clobbered(ours: string, theirs: string): string {
 export const without_deltas = (line: string): string =>
 	line.replace(/\(id=(\d+[-+]\d+),(?:[^()]|\([^()]*\))*\)/g, "(id=$1)");
 
-/** Whether behind its first line, an instruction, a log goes on with a state that was seen before. */
+/** Whether behind its first line a log goes on with a state that was seen before. */
 export function pruned_after(lines: readonly string[]): boolean {
-	const next = lines.slice(1).find((l) => !/^(?:mark_precise: |frame \d+: propagating )/.test(l));
+	const next = lines.slice(1).find((l) => !/^(?:mark_precise: |frame \d+: propagating |$)/.test(l));
 	return SAFE.test(next ?? "");
 }
 
@@ -85,22 +85,19 @@ export function without_unlinked(
 	const insn = insn_before(theirs, at.last);
 	const live = insn === undefined ? null : live_before(at.theirs, insn);
 	if (live === null) return [ours, theirs];
-	const marked = / regs=([r\d,]*) stack=.* before \d+: /;
-	if (marked.test(ours) && marked.test(theirs)) {
-		const theirs_has = marked.exec(theirs)![1]!.split(",");
-		const left = (regs: string): string =>
-			regs
-				.split(",")
-				.filter((r) => theirs_has.includes(r) || live.includes(r.slice(1)))
-				.join(",");
-		return [ours.replace(/ regs=([r\d,]*)/, (_all, regs: string) => ` regs=${left(regs)}`), theirs];
-	}
 	let [x, y] = [ours, theirs];
+	const marked = /^(mark_precise: frame\d+: (?:parent state )?regs=)([r\d,]*)(?= stack=)/;
+	const theirs_has = marked.exec(theirs)?.[2]?.split(",");
+	if (theirs_has)
+		x = x.replace(marked, (_all, head: string, regs: string) => {
+			const left = regs.split(",").filter((r) => theirs_has.includes(r) || live.includes(r.slice(1)));
+			return `${head}${left.join(",")}`;
+		});
 	for (let reg = 0; reg < 10; reg++) {
 		const [a, b] = [value_in(ours, `R${reg}`), value_in(theirs, `R${reg}`)];
 		if (a === undefined || b === undefined || a === b || live.includes(String(reg))) continue;
 		const id = /^scalar\((id=\d+)[,)]/.exec(b)?.[1];
-		if (id === undefined || !(/^-?\w+$/.test(a) || a.startsWith(`scalar(${id}`))) continue;
+		if (id === undefined || !(/^-?\w+$/.test(a) || a.replace(/^P/, "").startsWith(`scalar(${id}`))) continue;
 		x = x.replace(` R${reg}=${a}`, "");
 		y = y.replace(` R${reg}=${b}`, "");
 	}
@@ -133,3 +130,9 @@ export function more_states(ours: string, theirs: string): boolean {
 	const [x, y] = [peak.exec(ours)?.[1], peak.exec(theirs)?.[1]];
 	return x !== undefined && Number(y) > Number(x) && theirs.replace(peak, ` peak_states ${x}`) === ours;
 }
+
+/** Whether two messages are one about the stack, which a newer kernel words by what a helper does to it. */
+export const direct_access = (ours: string, theirs: string): boolean =>
+	/^invalid .*indirect access to stack /.test(ours) &&
+	/ (?:read from|write to) stack /.test(theirs) &&
+	theirs.replace(/(?:read from|write to) stack /, "indirect access to stack ") === ours;
