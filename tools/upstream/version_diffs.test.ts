@@ -72,11 +72,13 @@ const LOGS: readonly LogCase[] = [
 		ours: [
 			"Unreleased reference id=2 alloc_insn=4",
 			"BPF_LD_[ABS|IND] cannot be mixed with socket references",
+			"2 bpf_preempt_enable(s) are missing",
 		],
 		theirs: [
 			"Unreleased reference id=2 alloc_insn=4",
 			"bpf_throw would lead to reference leak",
 			"BPF_LD_[ABS|IND] would lead to reference leak",
+			"BPF_EXIT instruction in main prog cannot be used inside bpf_preempt_disable-ed region",
 		],
 		planted: [
 			["id=2", "id=3"],
@@ -126,15 +128,20 @@ const LOGS: readonly LogCase[] = [
 			"8: (b7) r1 = 1    ; R1=1 refs=2",
 			"9: R0=0 refs=2",
 			"mark_precise: frame0: parent state regs= stack=:  R6=64",
+			"25: (85) call bpf_spin_lock#93        ; refs=2,4",
 		],
 		theirs: [
 			"8: (b7) r1 = 1    ; R1=1",
 			"9: R0=0 refs=2",
 			"mark_precise: frame0: parent state regs= stack=:  R6=64 refs=8",
+			"25: (85) call bpf_spin_lock#93        ; refs=2,2,4",
 		],
 		planted: [
 			["; R1=1", "; R1=2"],
 			["R6=64 refs", "R6=65 refs"],
+			["refs=2,2,4", "refs=2,2,5"],
+			["refs=2,2,4", "refs=2,2,2,4"],
+			["bpf_spin_lock#93", "bpf_spin_lock#94"],
 			["; R1=1", "; R1=1 refs=3"],
 			["R0=0 refs=2", "R0=0 refs=3"],
 		],
@@ -167,11 +174,16 @@ const LOGS: readonly LogCase[] = [
 		id: "access-types",
 		not: "6.13.0",
 		at: "6.14.0",
-		ours: ["58: R0=1 fp-8=mmmmmmmm fp-16=00000000", "59: R0=2 fp-24=mmmmmmmm"],
-		theirs: ["58: R0=1 fp-8=scalar(id=5,smin=0,var_off=(0x0; 0xff)) fp-16=00000000", "59: R0=2 fp-24=mmmm2"],
+		ours: ["58: R0=1 fp-8=mmmmmmmm fp-16=00000000", "59: R0=2 fp-24=mmmmmmmm fp-32=mmmm0"],
+		theirs: [
+			"58: R0=1 fp-8=scalar(id=5,smin=0,var_off=(0x0; 0xff)) fp-16=00000000",
+			"59: R0=2 fp-24=mmmm2 fp-32=00000",
+		],
 		planted: [
 			["R0=1", "R0=2"],
 			["fp-16=00000000", "fp-16=5"],
+			["fp-32=00000", "fp-32=00001"],
+			["fp-32=00000", "fp-32=5"],
 			["fp-8=scalar(id=5,smin=0,var_off=(0x0; 0xff))", "fp-8=iter_num(ref_id=1,state=active,depth=0)"],
 			[" fp-8=scalar(id=5,smin=0,var_off=(0x0; 0xff))", ""],
 		],
@@ -220,7 +232,7 @@ const LOGS: readonly LogCase[] = [
 		],
 		planted: [
 			["map_value_or_null(id=1", "map_value_or_null(id=2"],
-			["bpf_map_lookup_elem#1", "bpf_map_delete_elem#3"],
+			["bpf_map_lookup_elem#1", "bpf_map_pop_elem#88"],
 			["\n7: R0=0", "\n7: R0=1"],
 		],
 	},
@@ -525,6 +537,19 @@ it("verdicts differ by what the last lines say, and by nothing else", () => {
 	const locked = "global function calls are not allowed while holding a lock,\nuse static function instead\n";
 	expect(verdict(-22, locked, 0)).toEqual(["sleepable-subprogs"]);
 	expect(verdict(-22, "R0 !read_ok\n", 0)).toBeNull();
+	const lookup = (real: string): string[] | null =>
+		explain_by_version("6.14.0", {
+			level: "verdict",
+			ours: {
+				err: -13,
+				log: "5: (85) call bpf_map_lookup_elem#1 ; R0_w=map_value_or_null(id=1)\nR0 invalid mem access 'map_value_or_null'\n",
+			},
+			theirs: { err: 0, log: real },
+		})?.map((d) => d.id) ?? null;
+	expect(lookup("5: (85) call bpf_map_lookup_elem#1\nmark_precise: …\n5: R0=map_value()\n")).toEqual([
+		"lookup-not-null",
+	]);
+	expect(lookup("5: (85) call bpf_map_lookup_elem#1 ; R0_w=map_value_or_null(id=1)\n")).toBeNull();
 });
 
 it("images differ by the private stack only where the instructions are the same", () => {

@@ -21,6 +21,7 @@ import {
 	timed_stack,
 	value_in,
 	without_deltas,
+	without_lock,
 	without_refs,
 	without_unlinked,
 } from "./version_lines.ts";
@@ -100,6 +101,10 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 				"1 bpf_preempt_enable is missing",
 			],
 		],
+		log_of_6_12: [
+			// it does not say how many
+			[/^\d+ bpf_preempt_enable\(s\) are missing$/gm, "1 bpf_preempt_enable is missing"],
+		],
 	},
 	{
 		id: "callback-references",
@@ -123,7 +128,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 				ours: Buffer.from(d.ours.xlated ?? []),
 				theirs: Buffer.from(d.theirs.xlated ?? []),
 			}) === null &&
-			/^jited func \d+ byte \d+ .*\[4881ec[0-9a-f]*\], real \[(?:53|415[4567])*49b9[0-9a-f]{16}65/.test(
+			/^jited func \d+ byte \d+ .*\[4881ec[0-9a-f]*\], real \[(?:53|415[4567])*49b9[0-9a-f]{10,16}(?:65[0-9a-f]*)?\]$/.test(
 				d.text ?? "",
 			),
 	},
@@ -132,10 +137,11 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		since: "6.14",
 		commit: "1995edc5f908 bpf: Consolidate locks and reference state in verifier state",
 		what: "locks are references too, and where one was taken first none is printed; references are not of a frame",
-		line: (ours, theirs) =>
-			/ refs=/.test(theirs)
-				? [ours, / parent state /.test(theirs) ? without_refs(theirs, ours) : theirs]
-				: [without_refs(ours, theirs), theirs],
+		line: (ours, theirs, at) => {
+			if (!/ refs=/.test(theirs)) return [without_refs(ours, theirs), theirs];
+			if (/ parent state /.test(theirs)) return [ours, without_refs(theirs, ours)];
+			return [ours, /call bpf_spin_lock#/.test(at.theirs) ? without_lock(theirs, ours) : theirs];
+		},
 	},
 	{
 		id: "references-in-order",
@@ -185,13 +191,22 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		what: "a lookup in an array by a known index within its bounds does not give NULL",
 		log: [
 			[
-				new RegExp(`^(\\d+: \\(85\\) call bpf_map_lookup(?:_percpu)?_elem#\\d+)\\n${MARKS}${STATE}`, "gm"),
+				new RegExp(
+					`^(\\d+: \\(85\\) call bpf_map_(?:lookup|lookup_percpu|update|delete)_elem#\\d+)\\n${MARKS}${STATE}`,
+					"gm",
+				),
 				joined,
 			],
 		],
 		parts: ({ ours, theirs }) =>
 			/call bpf_map_lookup(?:_percpu)?_elem#\d+ .*R0(?:_w)?=map_value_or_null\(/.test(ours[0] ?? "") &&
 			/call bpf_map_lookup(?:_percpu)?_elem#\d+ .*R0(?:_w)?=map_value\(/.test(theirs[0] ?? ""),
+		explains: (d) =>
+			d.level === "verdict" &&
+			d.theirs.err === 0 &&
+			/call bpf_map_lookup(?:_percpu)?_elem#\d+ .*R0(?:_w)?=map_value_or_null\(/.test(d.ours.log) &&
+			/call bpf_map_lookup(?:_percpu)?_elem#\d+\nmark_precise: /.test(d.theirs.log) &&
+			/^R\d invalid mem access 'map_value_or_null'$/m.test(d.ours.log),
 	},
 	{
 		id: "live-registers",
@@ -273,6 +288,12 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 		parts: (at) =>
 			parts_after(/\(85\) call bpf_rbtree_remove#/)(at) &&
 			/^rbtree_remove (?:node input must be non-owning ref|not allowed in rbtree cb)$/.test(at.ours[1] ?? ""),
+		log: [
+			[
+				/^bpf_rbtree_remove can only take non-owning or refcounted bpf_rb_node pointer$/gm,
+				"rbtree_remove node input must be non-owning ref",
+			],
+		],
 	},
 	{
 		id: "program-argument",

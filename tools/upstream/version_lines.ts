@@ -27,18 +27,25 @@ export function value_in(line: string, name: string): string | undefined {
 	return new RegExp(` ${name}(?:_[rwD]+)?=((?:[^ (]|\\((?:[^()]|\\([^()]*\\))*\\))*)`).exec(line)?.[1];
 }
 
+/** Whether of two slots of the stack one is the other with bytes of any value over it. */
+function bytes_over(ours: string, theirs: string): boolean {
+	if (/^(?:dynptr|iter|irq)_/.test(theirs)) return false;
+	if (/^[m?0]{8}$/.test(ours)) return ours.includes("m");
+	// above a smaller spill, of which both print the value
+	const [x, y] = [/^([m?0]{4})(.+)$/.exec(ours), /^([m?0]{4})(.+)$/.exec(theirs)];
+	return x !== null && y !== null && x[2] === y[2] && [...x[1]!].every((c, k) => c === "m" || c === y[1]![k]);
+}
+
 /** kernel/bpf/verifier.c of 6.12: helpers that only read a slot leave bytes of any value in it. */
 export function clobbered(ours: string, theirs: string): string {
 	return ours.replace(
-		/ (fp-\d+)(_[rwD]+)?=([m?0]{8})(?= |$)/g,
-		(all, slot: string, mark: string, bytes: string) => {
+		/ (fp-\d+)(_[rwD]+)?=([m?0]+\S*)(?= |$)/g,
+		(all, slot: string, mark: string, is: string) => {
 			const value = value_in(theirs, slot);
-			const kept = value !== undefined && !/^(?:dynptr|iter|irq)_/.test(value);
-			return bytes.includes("m") && kept ? ` ${slot}${mark ?? ""}=${value}` : all;
+			return value !== undefined && bytes_over(is, value) ? ` ${slot}${mark ?? ""}=${value}` : all;
 		},
 	);
 }
-
 /** A line without the bounds of scalars that are another one and a constant. */
 export const without_deltas = (line: string): string =>
 	line.replace(/\(id=(\d+[-+]\d+),(?:[^()]|\([^()]*\))*\)/g, "(id=$1)");
@@ -117,6 +124,20 @@ export const refs_in_order = (line: string): string =>
 				.sort((a, b) => Number(a) - Number(b))
 				.join(",")}`,
 	);
+
+/**
+ * A newer line without the lock among its references: it has the id of what it is in. As it is where it is not
+ * another line with one reference more.
+ */
+export function without_lock(line: string, other: string): string {
+	const refs = (of: string): string[] => / refs=([\d,]+)/.exec(of)?.[1]?.split(",") ?? [];
+	const [x, y] = [refs(other), refs(line)];
+	const lock = y.find(
+		(_r, k) => [...y.slice(0, k), ...y.slice(k + 1)].sort().join() === [...x].sort().join(),
+	);
+	const rest = (of: string): string => of.replace(/ refs=[\d,]+/, "");
+	return lock !== undefined && rest(line) === rest(other) ? other : line;
+}
 
 /** A line without references, where it is another one then; else as it is. */
 export function without_refs(line: string, other: string): string {
