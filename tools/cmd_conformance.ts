@@ -151,7 +151,7 @@ export class ConformancePlugin {
 		} else {
 			sys.store8(log_buf, 0);
 			const insns = Buffer.concat([storeResult(this.result), withProlog(program, memory)]);
-			fd = bpf_prog_load(lib, BPF_PROG_TYPE_XDP, "conformance", "GPL", insns, {
+			fd = bpf_prog_load(lib, BPF_PROG_TYPE_XDP, "conformance", "MIT", insns, {
 				expected_attach_type: BPF_XDP,
 				log_buf,
 				log_size: LOG_SIZE,
