@@ -196,10 +196,16 @@ export class ProgramJit implements ArchJit {
 		return 0;
 	}
 
-	/** is_endbr() */
+	/** What stands at the beginning of a function. */
+	protected head(ip: bigint): Uint8Array {
+		return this.memory.read(ip, 4);
+	}
+
+	/** arch/x86/include/asm/ibt.h: is_endbr: endbr64, endbr32, or the nop that sealing leaves of them */
 	private is_endbr(ip: bigint): boolean {
-		const head = this.memory.read(ip, 4);
-		return head[0] === 0xf3 && head[1] === 0x0f && head[2] === 0x1e && head[3] === 0xfa;
+		const [a, b, c, d] = this.head(ip);
+		if (a === 0xf3 && b === 0x0f && c === 0x1e) return d === 0xfa || d === 0xfb;
+		return a === 0x66 && b === 0x0f && c === 0x1f && d === 0;
 	}
 
 	/** arch/x86/net/bpf_jit_comp.c: bpf_arch_text_poke: behind an endbr64 where there is one. */
@@ -249,7 +255,7 @@ export class ProgramJit implements ArchJit {
 		this.memory.free(image);
 	}
 
-	private trampoline(t: TrampSpec, image: bigint, room: number, sizing: boolean): TrampImage | number {
+	protected trampoline(t: TrampSpec, image: bigint, room: number, sizing: boolean): TrampImage | number {
 		if (!this.jit.trampoline) return -ENOTSUPP;
 		return this.jit.trampoline({ ...t, image, room, sizing, endbr: this.is_endbr(t.func_addr) });
 	}
