@@ -9,12 +9,12 @@ import { comparison_lines, has_difference, type ProgComparison } from "../tools/
 import { loader_of } from "../tools/upstream/loader.ts";
 import { kernel_files } from "../tools/upstream/machine_facts.ts";
 import { type RecordFile, read_record, write_record } from "../tools/upstream/record_file.ts";
-import type { ProgRecord } from "../tools/upstream/records.ts";
+import type { ProgRecord, RecordTrampoline } from "../tools/upstream/records.ts";
 import { type ObjectFile, take_object } from "../tools/upstream/take_record.ts";
 import { buildOne } from "./build_progs.ts";
 import { ensureClang } from "./clang.ts";
-import { Comparer } from "./compare.ts";
-import { cacheDir } from "./paths.ts";
+import { Comparer, comparer_of } from "./compare.ts";
+import { cacheDir, rootDir } from "./paths.ts";
 
 function object_of(name: string, arch: MirrorArch): ObjectFile {
 	const path = join(cacheDir(), "progs", arch === "arm64" ? "arm64" : "x86", `${name}.bpf.o`);
@@ -290,4 +290,76 @@ it("records that are none, or of a later format, are refused by name", () => {
 	writeFileSync(join(dir, "machine.json"), '{"format": 9}');
 	expect(() => read_record(dir)).toThrow(`${dir}: the record has format 9: this version reads format 1`);
 	rmSync(dir, { recursive: true });
+});
+
+describe.each(["x86_64", "arm64"] as const)("trampolines of a real %s kernel", (arch) => {
+	const record = read_record(join(rootDir(), `selftests/bpf/records/6.12.95-${arch}.tar.br`));
+	const name = "modify_return";
+	const object: ObjectFile = { path: `${name}.bpf.o`, bytes: record.elf.get(name)! };
+	const recs = record.objects.get(name)!;
+	let comparer: Comparer;
+	beforeAll(async () => {
+		comparer = await comparer_of(record.files);
+	});
+	/** All programs of the object, one of them with something planted; what is said of its trampoline. */
+	const compared = (prog: string, plant: (t: RecordTrampoline) => void): string | undefined => {
+		let text: string | undefined;
+		for (const rec of structuredClone(recs)) {
+			if (rec.prog === prog) plant(rec.trampoline!);
+			const c = comparer.compare(object, rec)[0]!;
+			if (rec.prog === prog) text = c.levels.trampoline === "equal" ? "equal" : first_text(c, "trampoline");
+		}
+		return text;
+	};
+	const poke = (t: RecordTrampoline, at: number): void => {
+		const code = Buffer.from(t.code!, "hex");
+		code[at]! ^= 0x20;
+		t.code = code.toString("hex");
+	};
+
+	it("are those of the mirror, one to three programs on them", () => {
+		for (const rec of recs) expect([rec.prog, compared(rec.prog!, () => {})]).toEqual([rec.prog, "equal"]);
+		expect(Math.max(...recs.map((r) => r.trampoline!.attached.length))).toBe(recs.length);
+	});
+
+	it("a wrong byte is shown at its place", () => {
+		const last = recs.at(-1)!;
+		const size = last.trampoline!.code!.length / 2;
+		for (const at of [0, 40, size - 4]) {
+			expect(compared(last.prog!, (t) => poke(t, at))).toMatch(
+				new RegExp(`^trampoline byte ${at} of ${size}: `),
+			);
+		}
+	});
+
+	it.runIf(arch === "x86_64")(
+		"the original function is called behind its endbr, also one that was sealed",
+		() => {
+			const { prog } = recs.at(-1)!;
+			const with_head = (head: string): string | undefined =>
+				compared(prog!, (t) => {
+					t.head = head;
+				});
+			for (const endbr of ["f30f1efa", "f30f1efb", "660f1f00"]) expect(with_head(endbr)).toBe("equal");
+			expect(with_head("0f1f4400")).toMatch(
+				/^trampoline byte \d+ of \d+: .*\n(?:.*\n)* {2}ours +[\da-f]+: call 0x/,
+			);
+		},
+	);
+
+	it("another place of the image, of a program or none to attach to is another trampoline", () => {
+		const { prog } = recs[0]!;
+		const moved = compared(prog!, (t) => {
+			t.addr = (BigInt(`0x${t.addr}`) + 64n).toString(16);
+		});
+		expect(moved).toMatch(/^trampoline byte \d+ of \d+: /);
+		const called = compared(prog!, (t) => {
+			t.attached[0]![1] = (BigInt(`0x${t.attached[0]![1]}`) + 64n).toString(16);
+		});
+		expect(called).toMatch(/^trampoline byte \d+ of \d+: /);
+		const refused = compared(prog!, (t) => {
+			t.err = -22;
+		});
+		expect(refused).toBe("attaching: err 0, real -22");
+	});
 });

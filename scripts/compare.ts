@@ -10,7 +10,7 @@ import type { Finding, ProgComparison } from "../tools/upstream/comparison.ts";
 import { judge_load } from "../tools/upstream/judge.ts";
 import type { LoadResult, RunResult } from "../tools/upstream/load_case.ts";
 import type { KernelFiles } from "../tools/upstream/machine_facts.ts";
-import type { ProgRecord, RecordLoad, VolatileRun } from "../tools/upstream/records.ts";
+import type { ProgRecord, RecordLoad, RecordTrampoline, VolatileRun } from "../tools/upstream/records.ts";
 import {
 	case_of,
 	type ObjectFile,
@@ -20,6 +20,8 @@ import {
 	volatile_of,
 } from "../tools/upstream/take_record.ts";
 import { type Differing, explain_by_version, walk_known } from "../tools/upstream/version_diffs.ts";
+import { Disassembler } from "./code_diff.ts";
+import { MirrorTrampolines } from "./record_attach.ts";
 import {
 	load_as_recorded,
 	type Machine,
@@ -55,12 +57,22 @@ export class Comparer {
 	private displaced: RunMachine | null = null;
 	private programs: { object: ObjectFile; list: ReadonlyMap<string, ProgramOf> } | null = null;
 
-	constructor(files: KernelFiles) {
+	/** What is attached on the mirror now. */
+	private attached: { object: ObjectFile; machine: Machine; trampolines: MirrorTrampolines } | null = null;
+
+	/** With a disassembler, differences of machine code are shown as instructions too. */
+	private readonly disasm: Disassembler | null;
+
+	constructor(files: KernelFiles, disasm: Disassembler | null = null) {
 		this.files = files;
+		this.disasm = disasm;
 	}
 
 	private get machine_now(): Machine {
-		if (!this.machine || this.machine.kernel.broken) this.machine = machine_of(this.files);
+		if (!this.machine || this.machine.kernel.broken) {
+			this.machine = machine_of(this.files);
+			this.machine.kernel.names.disasm = this.disasm;
+		}
 		return this.machine;
 	}
 	private get runner_now(): RunMachine {
@@ -92,9 +104,40 @@ export class Comparer {
 				{ ...who, unpriv: false, levels: { insns: "differs" }, findings: [{ level: "insns", text: p }] },
 			];
 		const out: ProgComparison[] = [];
-		if (rec.g && rec.g6) out.push(this.one(p, rec, rec.g, rec.g6, false));
+		if (rec.g && rec.g6) {
+			const one = this.one(p, rec, rec.g, rec.g6, false);
+			if (rec.trampoline) this.trampoline(object, rec, rec.trampoline, one);
+			out.push(one);
+		}
 		if (rec.u && rec.u6) out.push(this.one(p, rec, rec.u, rec.u6, true));
 		return out;
+	}
+
+	/** Bytes of the trampoline that was made last. */
+	get trampoline_size(): number {
+		return this.attached?.trampolines.size ?? 0;
+	}
+
+	/** Attaches the program here as it was attached there, and holds the trampolines against each other. */
+	private trampoline(
+		object: ObjectFile,
+		rec: ProgRecord,
+		theirs: RecordTrampoline,
+		result: ProgComparison,
+	): void {
+		if (result.levels.verdict !== "equal") return;
+		const m = this.machine_now;
+		if (this.attached?.object !== object || this.attached.machine !== m) {
+			this.attached?.trampolines.end();
+			this.attached = { object, machine: m, trampolines: new MirrorTrampolines(m, object) };
+		}
+		const diff = this.attached.trampolines.compare(rec.prog!, theirs, (name) => {
+			const p = this.program(object, name);
+			return typeof p === "string" ? null : p;
+		});
+		if (diff === undefined) return;
+		result.levels.trampoline = diff === null ? "equal" : "differs";
+		if (diff !== null) result.findings.push({ level: "trampoline", text: diff });
 	}
 
 	private one(
@@ -227,4 +270,9 @@ export class Comparer {
 		note("run", compare_output(run, want));
 		if (brief.run!.err === 0) note("maps", compare_entries(run, want));
 	}
+}
+
+/** A comparer that shows machine code as instructions. */
+export async function comparer_of(files: KernelFiles): Promise<Comparer> {
+	return new Comparer(files, await Disassembler.load(files.facts.arch));
 }

@@ -5,14 +5,24 @@
  * the record's image. The result must then be its image byte for byte.
  */
 import { Arm64Jit } from "../arch/arm64/net/bpf_jit_comp.ts";
-import type { ImageAlloc, Jit, JitImage, JitInsn, JitProgram } from "../arch/jit.ts";
+import type {
+	ImageAlloc,
+	Jit,
+	JitImage,
+	JitInsn,
+	JitProgram,
+	TrampImage,
+	TrampRequest,
+} from "../arch/jit.ts";
 import { X86Jit } from "../arch/x86/net/bpf_jit_comp.ts";
-import { type JitMemory, ProgramJit } from "../kernel/bpf/arch_jit.ts";
+import { ENOTSUPP } from "../include/uapi/asm-generic/errno.ts";
+import type { JitMemory } from "../kernel/bpf/arch_jit.ts";
 import type { bpf_prog } from "../kernel/bpf/bpf_types.ts";
 import { koffsetof } from "../kernel/bpf/layout.ts";
 import type { KernelImpl } from "../kernel/kernel_impl.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
 import { Arm64RecordCompiler, function_lengths } from "./record_jit_arm64.ts";
+import { RecordProgramJit } from "./record_trampoline.ts";
 
 const LDIMM64 = 0x18;
 const CALL = 0x85;
@@ -165,6 +175,10 @@ class RecordCompiler implements Jit {
 		this.learned.clear();
 	}
 
+	trampoline(request: TrampRequest): TrampImage | number {
+		return this.jit.trampoline?.(request) ?? -ENOTSUPP;
+	}
+
 	/** Jumps to other programs, which have addresses of their own there: read off the record's image too. */
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null {
 		if (target === null) return this.jit.patch(ip, null, call);
@@ -204,8 +218,8 @@ export class RecordMemory implements JitMemory {
 	/** Whether that is the one being loaded now. */
 	at_it = false;
 
-	alloc(size: number, prog: bpf_prog): bigint {
-		if (this.at_it && this.load) {
+	alloc(size: number, prog: bpf_prog | null): bigint {
+		if (prog && this.at_it && this.load) {
 			const ksym = this.load.jited_ksyms?.[prog.aux.func_idx];
 			if (ksym !== undefined) return BigInt(`0x${ksym}`);
 			const hidden = hidden_address(this.load);
@@ -269,17 +283,10 @@ function same_program(
 	return true;
 }
 
-/** Images of several records may be given the same address, one after the other: each program keeps its own. */
-class RecordProgramJit extends ProgramJit {
-	override live_image(prog: bpf_prog, len: number): Uint8Array {
-		return prog.image?.subarray(0, len) ?? super.live_image(prog, len);
-	}
-}
-
 export class RecordJit {
 	private readonly compiler: RecordCompiler | Arm64RecordCompiler;
 	private readonly memory: RecordMemory;
-	readonly jit: ProgramJit;
+	readonly jit: RecordProgramJit;
 	/** Names of maps, by descriptor. */
 	readonly map_names = new Map<number, string>();
 
@@ -301,7 +308,7 @@ export class RecordJit {
 						STAND_INS.arm64,
 					)
 				: new RecordCompiler(new X86Jit(facts, kernel.config.x86), base);
-		this.jit = new RecordProgramJit(this.compiler, this.memory);
+		this.jit = new RecordProgramJit(this.compiler, this.memory, arch === "arm64");
 	}
 
 	/** A program goes into the kernel: the one asked for, or another of the same object. */

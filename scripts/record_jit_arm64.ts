@@ -4,7 +4,16 @@
  * needs; so addresses are read off the record one after another, and the
  * program is compiled again with each.
  */
-import type { ImageAlloc, Jit, JitImage, JitInsn, JitProgram } from "../arch/jit.ts";
+import type {
+	ImageAlloc,
+	Jit,
+	JitImage,
+	JitInsn,
+	JitProgram,
+	TrampImage,
+	TrampRequest,
+} from "../arch/jit.ts";
+import { ENOTSUPP } from "../include/uapi/asm-generic/errno.ts";
 import { MOVK, moved_value, row_from, wide_move } from "../tools/upstream/arm64_moves.ts";
 import type { RecordImage, StandIns } from "./record_jit.ts";
 
@@ -73,6 +82,10 @@ export class Arm64RecordCompiler implements Jit {
 
 	patch(ip: bigint, target: bigint | null, call: boolean): Uint8Array | null {
 		return this.jit.patch(ip, target, call);
+	}
+
+	trampoline(request: TrampRequest): TrampImage | number {
+		return this.jit.trampoline?.(request) ?? -ENOTSUPP;
 	}
 
 	private with_learned(prog: JitProgram): JitProgram {

@@ -14,8 +14,10 @@ import type { Yardstick } from "../tools/upstream/judge.ts";
 import type { KernelFiles, MachineFacts } from "../tools/upstream/machine_facts.ts";
 import { kernel_files_of } from "../tools/upstream/record_file.ts";
 import type { RecordLoad } from "../tools/upstream/records.ts";
+import { type CodeNames, code_difference, type Disassembler, first_byte_diff } from "./code_diff.ts";
 import { RecordJit, STAND_INS } from "./record_jit.ts";
 import { compare_moved_arm64 } from "./record_jit_arm64.ts";
+import type { RecordProgramJit } from "./record_trampoline.ts";
 
 /**
  * Data of the records' kernels, which their kallsyms leave out: read off images and rewritten
@@ -85,6 +87,10 @@ export interface RecordKernel extends Yardstick {
 	prepare(load: RecordLoad, prog: string): void;
 	/** Name of the function that a call's immediate stands for. */
 	called(imm: number): string | undefined;
+	/** Makes differences of code readable, when a disassembler is put there. */
+	readonly names: { disasm: Disassembler | null; symbol(addr: bigint): string | null };
+	/** Makes the trampolines. */
+	readonly jit: RecordProgramJit;
 	/** Symbols that the mirror asked for until now. */
 	readonly symbols_asked: ReadonlySet<string>;
 }
@@ -97,21 +103,18 @@ function functions_of(btf: Uint8Array): string[] {
 	return text.split("\0").filter((s) => /^[A-Za-z_]\w*$/.test(s));
 }
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-
 /** The image, function by function, and the line table. */
-function compare_jited(info: bpf_prog_info, load: RecordLoad): string | null {
+function compare_jited(info: bpf_prog_info, load: RecordLoad, names: CodeNames): string | null {
 	const theirs = Buffer.from(load.jited!, "hex");
 	const lens = load.jited_func_lens ?? [];
 	let at = 0;
 	for (const [i, len] of lens.entries()) {
 		const mine = info.jited_prog_insns.subarray(at, at + (info.jited_func_lens[i] ?? 0));
 		const real = theirs.subarray(at, at + len);
-		if (Buffer.compare(mine, real) !== 0) {
-			let j = 0;
-			while (j < mine.length && mine[j] === real[j]) j++;
-			const from = Math.max(0, j - 8);
-			return `jited func ${i} byte ${j} (${mine.length} bytes, real ${len}): ${hex(mine.subarray(from, j))}[${hex(mine.subarray(j, j + 16))}], real [${hex(real.subarray(j, j + 16))}]`;
+		const diff = first_byte_diff(mine, real);
+		if (diff >= 0) {
+			const addr = BigInt(`0x${load.jited_ksyms?.[i] ?? "0"}`);
+			return `jited func ${i} byte ${diff} (${mine.length} bytes, real ${len}): ${code_difference(mine, real, diff, addr, names)}`;
 		}
 		at += len;
 	}
@@ -325,14 +328,23 @@ export function bootRecordKernel(files: KernelFiles): RecordKernel {
 		if (map !== null && ret >= 0) jit.map_names.set(ret, map);
 		return ret;
 	};
+	const names: RecordKernel["names"] = {
+		disasm: null,
+		symbol: (addr) => {
+			const sym = symbols.lookup(addr);
+			return sym?.offset === 0n ? sym.name : null;
+		},
+	};
 	return {
 		sys,
+		names,
 		broken: false,
 		symbols_asked: symbols.asked,
 		prepare: (load, prog) => {
 			learn_data(load);
 			jit.prepare(load, prog);
 		},
+		jit: jit.jit,
 		is_stand_in: (imm) => {
 			const addr = (symbols.addr("__bpf_call_base") ?? 0n) + BigInt(imm);
 			return addr >= STAND_INS[arch].from && addr < stand_in;
@@ -342,7 +354,7 @@ export function bootRecordKernel(files: KernelFiles): RecordKernel {
 			return at?.offset === 0n ? at.name : undefined;
 		},
 		compare_jited: (info, load) => {
-			if (load.jited_ksyms) return compare_jited(info, load);
+			if (load.jited_ksyms) return compare_jited(info, load, names);
 			const theirs = Buffer.from(load.jited!, "hex");
 			return arch === "arm64"
 				? compare_moved_arm64(info.jited_prog_insns, theirs, info.jited_func_lens)

@@ -12,6 +12,7 @@ import {
 	type ProgramArgs,
 	realKernel,
 	TEST_MODULES,
+	trampolineReader,
 	wantedOf,
 } from "./other_kernel.ts";
 import { Progress } from "./progress.ts";
@@ -63,11 +64,11 @@ function objectsFor(args: Args, record: RecordFile): ObjectFile[] {
 }
 
 async function againstRecord(path: string, args: Args, seen: Seen): Promise<Outcome> {
-	const { Comparer } = await import("../scripts/compare.ts");
+	const { comparer_of } = await import("../scripts/compare.ts");
 	const arch = args.arch === "arm64" ? "arm64" : "x86_64";
 	const record = read_record(path, arch);
 	const { facts } = record.files;
-	const comparer = new Comparer(record.files);
+	const comparer = await comparer_of(record.files);
 	const outcome: Outcome = { with: path, release: facts.release, programs: [], skipped: [] };
 	const want = wantedOf(args);
 	for (const object of objectsFor(args, record)) {
@@ -92,20 +93,23 @@ async function againstKernel(
 	seen: Seen,
 	progress: Progress,
 ): Promise<Outcome> {
-	const { Comparer } = await import("../scripts/compare.ts");
+	const { comparer_of } = await import("../scripts/compare.ts");
 	const input = inputOf(args);
 	let paths: string[] = args.objects ?? [];
 	return runLive(
 		{
 			open: () => openTestKernel(spec),
 			filesOf: (sys) => kernel_files(sys, TEST_MODULES),
-			comparerOf: async (files) => new Comparer(files),
-			take: (_kernel, files, sys, object, only) =>
-				take_object(loader_of(sys), object, {
+			comparerOf: comparer_of,
+			take: (kernel, files, sys, object, only, attaching) => {
+				const l = loader_of(sys);
+				return take_object(l, object, {
 					unpriv: files.facts.unprivileged_bpf_disabled === 0,
 					input,
 					only,
-				}),
+					trampolines: trampolineReader(kernel, l, files, attaching),
+				});
+			},
 			wanted: wantedOf(args),
 			seen,
 			progress: (at) =>

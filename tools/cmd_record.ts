@@ -11,6 +11,7 @@ import {
 	type ProgramArgs,
 	realKernel,
 	TEST_MODULES,
+	trampolineReader,
 	wantedOf,
 	withKernel,
 	withProcess,
@@ -57,11 +58,10 @@ async function record(args: Args): Promise<number> {
 			const object = { path, bytes: new Uint8Array(readFileSync(path)) };
 			const progs: ProgRecord[] = [];
 			await withProcess(kernel, (sys) => {
-				for (const t of take_object(loader_of(sys), object, {
-					unpriv,
-					input,
-					only: (p) => wanted(obj, p),
-				})) {
+				const l = loader_of(sys);
+				const trampolines = trampolineReader(kernel, l, files);
+				const mine = (p: string): boolean => wanted(obj, p);
+				for (const t of take_object(l, object, { unpriv, input, only: mine, trampolines })) {
 					if (t.record) progs.push(t.record);
 					else {
 						refused++;
@@ -69,8 +69,12 @@ async function record(args: Args): Promise<number> {
 					}
 				}
 			});
-			// the mirror's questions say which symbols a comparison needs
-			for (const rec of progs) comparer.compare(object, rec);
+			// the mirror's questions say which symbols a comparison needs, and its trampolines where others end
+			for (const rec of progs) {
+				const [c] = comparer.compare(object, rec);
+				if (rec.trampoline?.code && c?.levels.trampoline === "equal")
+					rec.trampoline.code = rec.trampoline.code.slice(0, 2 * comparer.trampoline_size);
+			}
 			process.stderr.write(`${obj}: ${progs.length} programs\n`);
 			if (progs.length === 0) continue;
 			objects.set(obj, progs);

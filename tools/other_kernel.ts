@@ -7,6 +7,9 @@ import type { Sys } from "../include/sys.ts";
 import type { TestKernel } from "../selftests/bpf/test_env.ts";
 import { type KernelSpec, openTestKernel, parseKernel } from "./kernels/open_kernel.ts";
 import type { RunInput } from "./upstream/load_case.ts";
+import type { Loader } from "./upstream/loader.ts";
+import type { KernelFiles } from "./upstream/machine_facts.ts";
+import { TrampolineReader } from "./upstream/trampolines.ts";
 
 type Arch = "x86_64" | "arm64";
 
@@ -56,6 +59,27 @@ export async function withProcess<T>(kernel: TestKernel, fn: (sys: Sys) => T | P
 	} finally {
 		await kernel.endProcess(sys);
 	}
+}
+
+/**
+ * What looks at a kernel's trampolines, when it is asked for; undefined where programs are not attached.
+ * `attaching` is told which program is attached next.
+ */
+export function trampolineReader(
+	kernel: TestKernel,
+	l: Loader,
+	files: KernelFiles,
+	attaching: (prog: string) => void = () => {},
+): (() => TrampolineReader | undefined) | undefined {
+	if (kernel.noAttach !== undefined) return undefined;
+	return () => {
+		try {
+			return new TrampolineReader(l, files.kallsyms, attaching);
+		} catch (e) {
+			process.stderr.write(`trampolines of ${kernel.name} cannot be looked at: ${(e as Error).message}\n`);
+			return undefined;
+		}
+	};
 }
 
 /** What both commands are told: which programs, and what they are run with. */

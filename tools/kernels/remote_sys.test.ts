@@ -6,7 +6,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserFault } from "../../include/sys.ts";
 import { EBADF, EFAULT, EINVAL, ENOENT } from "../../include/uapi/asm-generic/errno.ts";
+import { BPF_PROG_TYPE_SOCKET_FILTER } from "../../include/uapi/linux/bpf.ts";
+import { bpf_prog_get_info_by_fd, type bpf_prog_info, bpf_prog_load, Libbpf } from "../lib/bpf/libbpf.ts";
+import { UserHeap } from "../lib/user_heap.ts";
 import type { Vm } from "../vm/boot.ts";
+import { KernelMemory, KsymbolEvents } from "./kernel_memory.ts";
 import { ProcessEnded, type RemoteSys } from "./remote_sys.ts";
 import { SYSCALL_NR } from "./syscall_nr.ts";
 import { openVm } from "./vm_kernel.ts";
@@ -185,6 +189,36 @@ for (const arch of ["x86_64", "arm64"] as const) {
 			await vm.kernel.endProcess(sleeper);
 			await ended;
 		});
+
+		it("shows the kernel's memory, and what code it makes", () =>
+			inProcess((sys) => {
+				const heap = new UserHeap(sys);
+				const memory = new KernelMemory(sys, heap);
+				const kallsyms = Buffer.from(sys.readFile("/proc/kallsyms") as Uint8Array).toString("latin1");
+				const banner = BigInt(`0x${/^([0-9a-f]{16}) \w linux_banner$/m.exec(kallsyms)?.[1]}`);
+				const text = Buffer.from(sys.readFile("/proc/version") as Uint8Array).toString();
+				expect(memory.read(banner, 32)?.toString()).toBe(text.slice(0, 32));
+				// across the end of a page
+				const end = banner - (banner % 4096n) + 4096n;
+				const [low, high] = [memory.read(end - 8n, 8)!, memory.read(end, 8)!];
+				expect(memory.read(end - 8n, 16)).toEqual(Buffer.concat([low, high]));
+				expect(memory.read(0n, 8)).toBeNull();
+				const events = new KsymbolEvents(sys, heap);
+				expect(events.added()).toEqual([]);
+				const lib = new Libbpf(sys, { known_kernel: true, print: null });
+				// r0 = 0; exit
+				const insns = new Uint8Array(Buffer.from("b7000000000000009500000000000000", "hex"));
+				const fd = bpf_prog_load(lib, BPF_PROG_TYPE_SOCKET_FILTER, "seen", "GPL", insns);
+				const [symbol, ...others] = events.added();
+				expect(symbol?.name).toMatch(/^bpf_prog_[0-9a-f]{16}_seen$/);
+				expect(others).toEqual([]);
+				const info = bpf_prog_get_info_by_fd(lib, fd) as bpf_prog_info;
+				expect(symbol!.addr).toBe(info.jited_ksyms[0]);
+				const image = Buffer.from(info.jited_prog_insns);
+				expect(memory.read(symbol!.addr, image.length)).toEqual(image);
+				events.close();
+				memory.close();
+			}));
 
 		it(
 			"outlives 10,000 random system calls",

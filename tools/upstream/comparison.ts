@@ -5,7 +5,17 @@ import { colours } from "../colours.ts";
 import { VERSION_DIFFS } from "./version_diffs.ts";
 
 /** In the order in which a program goes through them. */
-export const COMPARE_LEVELS = ["insns", "verdict", "log", "stats", "xlated", "jited", "run", "maps"] as const;
+export const COMPARE_LEVELS = [
+	"insns",
+	"verdict",
+	"log",
+	"stats",
+	"xlated",
+	"jited",
+	"trampoline",
+	"run",
+	"maps",
+] as const;
 export type CompareLevel = (typeof COMPARE_LEVELS)[number];
 
 /** `version`: a known difference between the releases, no defect. */
@@ -50,6 +60,7 @@ export const NORMALISATIONS: readonly string[] = [
 	"xlated: map ids and kernel addresses stand for what they name, one for one throughout the program. Calls are compared as they are: by the other kernel's symbols, which are plugged into the mirror.",
 	"jited: compared whole, byte for byte, with the line table and the places of functions. The mirror's image is made for the other kernel's addresses: helpers are at its symbols, images where it had them, maps and data where its image loads them from.",
 	"xlated, jited: the CPU's number and this_cpu_off are where the other kernel has them: the first program that uses one says where, and all others must agree.",
+	"trampoline: a kernel in a virtual machine has each program that goes on a trampoline (fentry, fexit, fmod_ret, LSM) attached on top of those of its object before it, and what it made is read through /proc/kcore. Compared whole: the mirror's is made for the same addresses, of the image, the programs, the function and the kernel's own. The addresses of struct bpf_tramp_image and struct bpf_prog, which no system call tells, are read off the other image and must be the same one throughout. What lies behind the last instruction is not compared, nor what cannot be attached because ftrace does not know the function. Trampolines of struct_ops are not: no kernel function of the kernels compared takes them without the module of upstream's selftests.",
 	"run, maps: the other kernel runs each program twice; eight bytes that are not the same both times (times, random numbers) are not compared, nor is such a return value or such a map of elements.",
 	"run, maps: a program that goes through tasks (bpf_iter_task_new) meets the threads of the process that asks: where that has more than one, as on the machine's own kernel, neither is compared.",
 	"run, maps: where the mirror differs, it runs the program again, with other addresses, times and random numbers, and other bytes on the stack (privileged programs may read what they never wrote): what is then not the same for the mirror itself is not compared.",

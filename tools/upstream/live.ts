@@ -30,13 +30,17 @@ export interface LiveRun {
 	/** What of a kernel its mirror needs. */
 	filesOf(sys: Sys): KernelFiles;
 	comparerOf(files: KernelFiles): Promise<LiveComparer>;
-	/** The programs of an object that `only` lets through, in a new process of the kernel. */
+	/**
+	 * The programs of an object that `only` lets through, in a new process of the kernel; `attaching` is told
+	 * which one is attached next.
+	 */
 	take(
 		kernel: TestKernel,
 		files: KernelFiles,
 		sys: Sys,
 		object: ObjectFile,
 		only: (prog: string) => boolean,
+		attaching: (prog: string) => void,
 	): Iterable<LiveTaken>;
 	wanted(obj: string, prog: string): boolean;
 	seen(c: ProgComparison): void;
@@ -145,12 +149,15 @@ class Live {
 	private async inProcess(
 		object: ObjectFile,
 		only: (prog: string) => boolean,
+		attaching: (prog: string) => void,
 		done: Set<string>,
 	): Promise<void> {
 		const machine = await this.now();
 		const { ms } = this.outcome;
 		const sys = machine.kernel.newProcess();
-		const list = this.run.take(machine.kernel, machine.files, sys, object, only)[Symbol.iterator]();
+		const list = this.run
+			.take(machine.kernel, machine.files, sys, object, only, attaching)
+			[Symbol.iterator]();
 		for (;;) {
 			const before = performance.now();
 			const next = list.next();
@@ -176,8 +183,11 @@ class Live {
 				this.run.progress({ objects: nr, loads: this.outcome.programs.length, name: `${obj}/${prog}` });
 				return true;
 			};
+			const attaching = (prog: string): void => {
+				at = prog;
+			};
 			try {
-				return await this.inProcess(object, only, done);
+				return await this.inProcess(object, only, attaching, done);
 			} catch (e) {
 				if (!isLoss(e)) throw e;
 				this.lost(obj, at, e);

@@ -79,6 +79,19 @@ export interface RecordLoad {
 	volatile?: VolatileRun;
 }
 
+/** A program attached with those of its object that came before it, and the trampoline that the kernel then made. */
+export interface RecordTrampoline {
+	/** 0 or a negative errno; the rest is only there with 0. */
+	err: number;
+	addr?: string;
+	/** From its beginning; where the kernel's own ends is not recorded. */
+	code?: string;
+	/** The first bytes of the function that it is for; where these could be read. */
+	head?: string;
+	/** Programs of the object that are attached, in that order, to whatever function, and where their code is. */
+	attached: [string, string][];
+}
+
 /** A program's record. */
 export interface ProgRecord {
 	obj: string;
@@ -95,6 +108,7 @@ export interface ProgRecord {
 	/** Without capabilities. */
 	u?: RecordLoad;
 	u6?: RecordLoad;
+	trampoline?: RecordTrampoline;
 	up_priv?: { res: string };
 	up_unpriv?: { res: string };
 }

@@ -21,6 +21,7 @@ import {
 } from "./load_case.ts";
 import type { Loader } from "./loader.ts";
 import type { ProgRecord, RecordLoad, VolatileRun } from "./records.ts";
+import { is_trampolined, type TrampolineReader } from "./trampolines.ts";
 
 /** Programs with more instructions than this have no log in a record: it would be larger than all the others. */
 const MAX_LOGGED = 100_000;
@@ -232,12 +233,27 @@ export function take_program(
 	return rec;
 }
 
-/** Records of an object's programs one by one; `refused` is why there is none. */
+/** What one program of an object came to; `refused` is why there is no record. */
+export interface Taken {
+	prog: string;
+	record?: ProgRecord;
+	refused?: string;
+}
+
+/**
+ * Records of an object's programs one by one. With `trampolines`, programs are also attached, once all
+ * were loaded and run without any attached.
+ */
 export function* take_object(
 	l: Loader,
 	object: ObjectFile,
-	o: { unpriv: boolean; input?: RunInput | undefined; only?: (prog: string) => boolean },
-): Generator<{ prog: string; record?: ProgRecord; refused?: string }> {
+	o: {
+		unpriv: boolean;
+		input?: RunInput | undefined;
+		only?: (prog: string) => boolean;
+		trampolines?: (() => TrampolineReader | undefined) | undefined;
+	},
+): Generator<Taken> {
 	// where the mirror runs its own; a kernel that does not let it be so runs them anywhere
 	l.sys.setCpu(0);
 	const programs = programs_of(l, object);
@@ -245,13 +261,29 @@ export function* take_object(
 		yield { prog: "", refused: programs };
 		return;
 	}
+	const wait: [ProgramOf, Taken][] = [];
 	for (const p of programs) {
 		if (o.only && !o.only(p.prog)) continue;
+		const taken: Taken = { prog: p.prog };
 		try {
-			yield { prog: p.prog, record: take_program(l, p, o) };
+			taken.record = take_program(l, p, o);
 		} catch (e) {
 			if (!(e instanceof SysRefused)) throw e;
-			yield { prog: p.prog, refused: e.message };
+			taken.refused = e.message;
 		}
+		if (o.trampolines && is_trampolined(p) && taken.record?.g?.err === 0) wait.push([p, taken]);
+		else yield taken;
+	}
+	if (!o.trampolines || wait.length === 0) return;
+	const reader = o.trampolines();
+	const made = reader?.take(
+		object,
+		wait.map(([p]) => p),
+	);
+	reader?.close();
+	for (const [p, taken] of wait) {
+		const trampoline = made?.get(p.prog);
+		if (trampoline) taken.record!.trampoline = trampoline;
+		yield taken;
 	}
 }
