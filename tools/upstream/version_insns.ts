@@ -96,44 +96,35 @@ export function calls_of_6_12(
 	return { ours, theirs: to };
 }
 
+/** Whether instructions from `i` on take one from a counter on the stack, and go elsewhere where it is 0. */
+const counts_down = (x: Insns, i: number): boolean =>
+	x.code(i) === LDX_DW &&
+	x.dst(i) === AX &&
+	x.src(i) === FP &&
+	x.code(i + 1) === JEQ_IMM &&
+	x.dst(i + 1) === AX &&
+	x.code(i + 2) === SUB64_IMM &&
+	x.dst(i + 2) === AX;
+
+/** Whether an instruction puts the counter back. */
+const stores_counter = (x: Insns, i: number, slot: number): boolean =>
+	x.code(i) === STX_DW && x.src(i) === AX && x.off(i) === slot;
+
 /** How many instructions from `i` on are a may_goto of 6.12, whose counter is on the stack; 0 when none are. */
-function counted_may_goto(x: Insns, i: number): number {
-	const slot = x.off(i);
-	return x.code(i) === LDX_DW &&
-		x.dst(i) === AX &&
-		x.src(i) === FP &&
-		x.code(i + 1) === JEQ_IMM &&
-		x.dst(i + 1) === AX &&
-		x.code(i + 2) === SUB64_IMM &&
-		x.dst(i + 2) === AX &&
-		x.code(i + 3) === STX_DW &&
-		x.src(i + 3) === AX &&
-		x.off(i + 3) === slot
-		? 4
-		: 0;
-}
+const counted_may_goto = (x: Insns, i: number): number =>
+	counts_down(x, i) && stores_counter(x, i + 3, x.off(i)) ? 4 : 0;
 
 /** The same of a newer kernel, which asks for the time when its counter is used up. */
 function timed_may_goto(x: Insns, i: number): number {
 	const slot = x.off(i);
-	return x.code(i) === LDX_DW &&
-		x.dst(i) === AX &&
-		x.src(i) === FP &&
-		x.code(i + 1) === JEQ_IMM &&
-		x.dst(i + 1) === AX &&
-		x.code(i + 2) === SUB64_IMM &&
-		x.dst(i + 2) === AX &&
+	const asks =
 		x.code(i + 3) === JNE_IMM &&
 		x.dst(i + 3) === AX &&
 		x.code(i + 4) === MOV64_IMM &&
 		x.dst(i + 4) === AX &&
 		x.imm(i + 4) === slot &&
-		x.code(i + 5) === CALL &&
-		x.code(i + 6) === STX_DW &&
-		x.src(i + 6) === AX &&
-		x.off(i + 6) === slot
-		? 7
-		: 0;
+		x.code(i + 5) === CALL;
+	return counts_down(x, i) && asks && stores_counter(x, i + 6, slot) ? 7 : 0;
 }
 
 /** Where a jump, or a call of a function of the program, goes; null for other instructions. */
