@@ -182,7 +182,11 @@ async function compare(args: Args): Promise<number> {
 	if (args.json) process.stdout.write(`${JSON.stringify({ ...outcome, total: totals(outcome.programs) })}\n`);
 	else {
 		process.stdout.write(skippedLines(outcome.skipped));
-		if (outcome.programs.length) process.stdout.write(`${comparison_table(outcome.programs)}\n`);
+		if (outcome.programs.length === 0) {
+			process.stderr.write(`nothing was compared with ${outcome.with} (${outcome.release})\n`);
+			return 2;
+		}
+		process.stdout.write(`${comparison_table(outcome.programs)}\n`);
 		const n = outcome.programs.filter((c) => c.findings.some((f) => f.version === undefined)).length;
 		const known = new Set(outcome.programs.flatMap((c) => c.findings.flatMap((f) => f.version ?? [])));
 		process.stdout.write(
@@ -191,13 +195,16 @@ async function compare(args: Args): Promise<number> {
 				`${outcome.ms ? `; ${seconds(outcome.ms.real)} in the real kernel, ${seconds(outcome.ms.mirror)} in the mirror` : ""}\n`,
 		);
 	}
-	return different || outcome.programs.length === 0 ? 1 : 0;
+	if (outcome.programs.length === 0) return 2;
+	return different ? 1 : 0;
 }
 
 export function compareCommand(done: (code: number) => void): CommandModule<object, Args> {
 	return {
 		command: "compare [objects..]",
-		describe: "Hold what the mirror makes of programs against a real kernel, or a record of one",
+		describe:
+			"Hold what the mirror makes of programs against a real kernel, or a record of one. " +
+			"Exit status: 0 no difference, 1 a difference, 2 nothing was compared",
 		builder: (y) =>
 			y
 				.positional("objects", OBJECTS)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What `compare` and `record` have in common: objects, a real kernel to ask, input of test runs. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Sys } from "../include/sys.ts";
@@ -123,10 +123,20 @@ export function inputOf(args: ProgramArgs): RunInput | undefined {
 	return Object.keys(input).length ? input : undefined;
 }
 
-/** Which programs a command line wants. Throws where it names an object that is not there. */
+/** What is wrong with a file, before anything is booted for it; null where nothing is to be seen. */
+function wrongWith(path: string): string | null {
+	if (!existsSync(path)) return "there is no such file";
+	if (!statSync(path).isFile()) return "this is no file";
+	const magic = readFileSync(path).subarray(0, 4).toString("latin1");
+	return magic === "\x7fELF" ? null : "this is no ELF object";
+}
+
+/** Which programs a command line wants. Throws where it names what is no object. */
 export function wantedOf(args: ProgramArgs): (obj: string, prog: string) => boolean {
-	for (const file of args.objects ?? [])
-		if (!existsSync(file)) throw new Error(`${file}: there is no such file`);
+	for (const file of args.objects ?? []) {
+		const wrong = wrongWith(file);
+		if (wrong !== null) throw new Error(`${file}: ${wrong}`);
+	}
 	const only = new RegExp(args.only ?? "");
 	return (obj, prog) => only.test(`${obj}/${prog}`);
 }
