@@ -24,6 +24,7 @@ import {
 } from "../tools/upstream/score.ts";
 import { BuildError, build_upstream } from "./build_upstream.ts";
 import { cacheDir, rootDir, upstreamCache } from "./paths.ts";
+import { scoreRawLive } from "./upstream_raw_live.ts";
 
 /** Seconds after which a program is given up. */
 const GIVE_UP = 150;
@@ -100,6 +101,7 @@ async function main(argv: string[]): Promise<number> {
 		say(`There is nothing called ${args._.join(" ")} here: test_verifier and build are all there is.`);
 		return 2;
 	}
+	if (args.with !== undefined && what === "test_verifier") return liveRaw(args.with, args, say);
 	if (args.with !== undefined) return live(args.with, args, say);
 	const { arch, jobs, force } = args;
 	const build = { arch, only: /./, jobs, force, records: args.records };
@@ -165,6 +167,42 @@ async function main(argv: string[]): Promise<number> {
 		const total = totals(scores);
 		process.stdout.write(`${JSON.stringify({ arch, seconds, loads: scores.length, total, scores })}\n`);
 	} else {
+		report(scores, args, seconds);
+	}
+	return scores.length > 0 && scores.every((s) => s.findings.length === 0) ? 0 : 1;
+}
+
+/** The raw programs of test_verifier on the mirror and on a kernel that runs now. */
+async function liveRaw(
+	kernel: string,
+	args: Parameters<typeof report>[1] & { records?: string | undefined; json: boolean },
+	say: (line: string) => void,
+): Promise<number> {
+	const arch = kernel.endsWith(":arm64") || (kernel === "host" && process.arch === "arm64") ? "arm64" : "x86";
+	const records = args.records ?? join(upstreamCache(), "records");
+	if (!existsSync(records)) {
+		say(
+			`The instructions of test_verifier are in records, of which there are none in ${records}: --records DIR.`,
+		);
+		return 2;
+	}
+	const start = Date.now();
+	const cache = join(cacheDir(), "records");
+	const only = new RegExp(args.only ?? "");
+	const found = await scoreRawLive(kernel, { records, cache, arch, only }, say);
+	if (typeof found === "string") {
+		say(found);
+		return 2;
+	}
+	const { scores, skipped } = found;
+	const seconds = (Date.now() - start) / 1000;
+	if (args.json) {
+		const total = totals(scores);
+		process.stdout.write(
+			`${JSON.stringify({ with: kernel, seconds, loads: scores.length, total, scores, skipped })}\n`,
+		);
+	} else {
+		for (const why of skipped) process.stdout.write(`not compared: ${why}\n`);
 		report(scores, args, seconds);
 	}
 	return scores.length > 0 && scores.every((s) => s.findings.length === 0) ? 0 : 1;

@@ -143,7 +143,7 @@ export function volatile_of(a: RunResult, b: RunResult): VolatileRun | undefined
 }
 
 /** The part of a record that one load gives. */
-function record_of(c: LoadCase, got: LoadResult): RecordLoad {
+export function record_of(c: LoadCase, got: LoadResult): RecordLoad {
 	const r: RecordLoad = {
 		map_fixups: [],
 		flags: c.flags,
