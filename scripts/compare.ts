@@ -46,8 +46,8 @@ function log_text(release: string, ours: string, theirs: string): string {
 	].join("\n");
 }
 
-/** What the stack is filled with before a run. */
-const LITTER = [0x5eed, 0x1ea5e];
+/** What the stack is filled with before a run: seeds of bytes, and zeros. */
+const LITTER = [0x5eed, 0x1ea5e, 0];
 
 /** A mirror of another kernel, and what it makes of programs. */
 export class Comparer {

@@ -212,10 +212,14 @@ function all_symbols(own: Uint8Array, other: Uint8Array): Uint8Array {
 	return Buffer.from(`${text}${more.join("\n")}\n`, "latin1");
 }
 
+/** Of each size: more than the lower half of a 32-bit address counts. */
+const DISPLACED_BYTES = 1 << 17;
+
 /** Take memory away, so that everything is elsewhere than on a kernel that just booted. */
 function displace(kernel: ReturnType<typeof bootMirror>["kernel"]): void {
 	for (let i = 0; i < 37; i++) kernel.kmem.alloc_page();
-	for (let size = 8; size <= 4096; size *= 2) for (let i = 0; i < 3; i++) kernel.kmem.kzalloc(size);
+	for (let size = 8; size <= 4096; size *= 2)
+		for (let used = 0; used <= DISPLACED_BYTES; used += size) kernel.kmem.kzalloc(size);
 	kernel.kmem.alloc_percpu(64, 8);
 }
 
@@ -261,7 +265,7 @@ export function bootRunKernel(files: KernelFiles, displaced = false): RunKernel 
 		litter: (seed) => {
 			const bytes = new Uint8Array(STACK_BYTES);
 			let x = seed;
-			for (let i = 0; i < bytes.length; i++) {
+			for (let i = 0; seed !== 0 && i < bytes.length; i++) {
 				x = Math.imul(x, 1_103_515_245) + 12_345;
 				bytes[i] = x >>> 16;
 			}

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Sys } from "../include/sys.ts";
 import type { TestKernel } from "../selftests/bpf/test_env.ts";
+import { NotToBeSeen } from "./kernels/kernel_memory.ts";
 import { type KernelSpec, openTestKernel, parseKernel } from "./kernels/open_kernel.ts";
 import type { RunInput } from "./upstream/load_case.ts";
 import type { Loader } from "./upstream/loader.ts";
@@ -76,7 +77,8 @@ export function trampolineReader(
 		try {
 			return new TrampolineReader(l, files.kallsyms, attaching);
 		} catch (e) {
-			process.stderr.write(`trampolines of ${kernel.name} cannot be looked at: ${(e as Error).message}\n`);
+			if (!(e instanceof NotToBeSeen)) throw e;
+			process.stderr.write(`trampolines of ${kernel.name} cannot be looked at: ${e.message}\n`);
 			return undefined;
 		}
 	};

@@ -7,6 +7,9 @@ import type { Sys } from "../../include/sys.ts";
 import type { UserHeap } from "../lib/user_heap.ts";
 import { SYSCALL_NR } from "./syscall_nr.ts";
 
+/** The kernel does not let itself be looked into; the message is why. */
+export class NotToBeSeen extends Error {}
+
 const AT_FDCWD = -100;
 const PAGE = 4096;
 const PT_LOAD = 1;
@@ -25,15 +28,15 @@ export class KernelMemory {
 	private readonly buf: number;
 	private readonly segments: readonly Segment[];
 
-	/** Throws an error of one line where /proc/kcore is not to be read. */
+	/** Throws NotToBeSeen where /proc/kcore is not to be read. */
 	constructor(sys: Sys, heap: UserHeap) {
 		this.sys = sys;
 		this.buf = heap.alloc(2 * PAGE);
 		sys.store(this.buf, new TextEncoder().encode("/proc/kcore\0"));
 		this.fd = sys.syscall(SYSCALL_NR[sys.arch].openat, AT_FDCWD, this.buf, 0, 0);
-		if (this.fd < 0) throw new Error(`/proc/kcore does not open: ${this.fd}`);
+		if (this.fd < 0) throw new NotToBeSeen(`/proc/kcore does not open: ${this.fd}`);
 		const head = this.page(0n);
-		if (head?.readUInt32BE(0) !== 0x7f454c46) throw new Error("/proc/kcore is no ELF file");
+		if (head?.readUInt32BE(0) !== 0x7f454c46) throw new NotToBeSeen("/proc/kcore is no ELF file");
 		// Elf64_Ehdr: e_phoff, e_phentsize, e_phnum; the headers are within the first page
 		const at = Number(head.readBigUInt64LE(32));
 		const [each, count] = [head.readUInt16LE(54), head.readUInt16LE(56)];
@@ -101,7 +104,7 @@ export class KsymbolEvents {
 	private readonly ring: number;
 	private tail = 0n;
 
-	/** Throws an error of one line where there are no such events. */
+	/** Throws NotToBeSeen where there are no such events. */
 	constructor(sys: Sys, heap: UserHeap) {
 		this.sys = sys;
 		const attr = heap.zalloc(ATTR_SIZE);
@@ -111,9 +114,10 @@ export class KsymbolEvents {
 		sys.store64(attr + 40, ATTR_KSYMBOL);
 		this.fd = sys.perfEventOpen(attr, 0, -1, -1, 0);
 		heap.free(attr);
-		if (this.fd < 0) throw new Error(`perf tells of no symbols: ${this.fd}`);
+		if (this.fd < 0) throw new NotToBeSeen(`perf tells of no symbols: ${this.fd}`);
 		this.ring = sys.mmap(0, (1 + DATA_PAGES) * PAGE, PROT_READ_WRITE, MAP_SHARED, this.fd, 0);
-		if (this.ring < 0) throw new Error(`perf tells of no symbols: its ring is not mapped: ${this.ring}`);
+		if (this.ring < 0)
+			throw new NotToBeSeen(`perf tells of no symbols: its ring is not mapped: ${this.ring}`);
 	}
 
 	/** Symbols added since the last call, in order. */

@@ -102,7 +102,7 @@ export class TrampolineReader {
 	private readonly kallsyms: string;
 	private readonly attaching: (prog: string) => void;
 
-	/** Throws an error of one line where the kernel does not let itself be read. */
+	/** Throws NotToBeSeen. */
 	constructor(l: Loader, kallsyms: Uint8Array, attaching: (prog: string) => void) {
 		this.l = l;
 		this.attaching = attaching;

@@ -158,7 +158,8 @@ function qemuArgs(parts: VmParts, options: VmOptions, accel: "kvm" | "tcg", dir:
 	return [
 		...parts.qemu.args,
 		...["-machine", x86 ? "pc" : "virt,gic-version=max"],
-		...["-accel", accel === "tcg" ? "tcg,thread=multi" : "kvm"],
+		// one thread for all CPUs: with several, one runs an int3 that another has already patched away, and dies of it
+		...["-accel", accel === "tcg" ? `tcg,thread=${x86 ? "single" : "multi"}` : "kvm"],
 		...["-cpu", cpu],
 		...["-smp", String(options.cpus ?? 2)],
 		...["-m", String(options.memory ?? 1024)],
