@@ -159,6 +159,31 @@ for (const arch of ["x86_64", "arm64"] as const) {
 				expect(() => sys.store8(at, 8)).toThrow(UserFault);
 			}));
 
+		it("reads what a call left in its attributes, and what was stored since", () =>
+			inProcess((sys) => {
+				const at = anonymous(sys, 1);
+				// BPF_PROG_GET_NEXT_ID from a number that no program has: the attributes stay as they are
+				sys.store32(at, 0x7ffffff0);
+				expect(sys.bpf(11, at, 16)).toBe(-ENOENT);
+				expect(sys.load32(at)).toBe(0x7ffffff0);
+				sys.store32(at, 5);
+				expect([sys.load32(at), sys.load(at, 8)[0]]).toEqual([5, 5]);
+				// a map, and its information: what the kernel writes is seen at once
+				sys.store(at, new Uint8Array(120));
+				sys.store(at, new Uint8Array(Uint32Array.of(2, 4, 8, 1).buffer));
+				const map = sys.bpf(0, at, 72);
+				expect(map).toBeGreaterThan(2);
+				sys.store(at, new Uint8Array(120));
+				sys.store32(at, map);
+				sys.store32(at + 4, 64);
+				sys.store64(at + 8, BigInt(at + 512));
+				expect(sys.bpf(15, at, 16)).toBe(0);
+				expect(sys.load32(at + 4)).toBeGreaterThan(0);
+				expect(sys.load32(at + 512)).toBe(2);
+				// no attributes to be had: the call's own error
+				expect(sys.bpf(15, 8, 16)).toBe(-EFAULT);
+			}));
+
 		it("holds up only the thread that sleeps", () =>
 			inProcess(async (sys) => {
 				const ep = sys.epollCreate1(0);

@@ -32,6 +32,8 @@ const CHUNK = 256 << 10;
 /** Stores that wait for the next request, at most. */
 const PENDING_MAX = 128 << 10;
 const SCRATCH = 64 << 10;
+/** Attributes of bpf() up to this size come back with its answer. */
+const ATTR_MAX = 256;
 const VMLINUX_BTF = "/sys/kernel/btf/vmlinux";
 /** A call that takes longer than this (and is not one that sleeps) means that the machine hangs. */
 const ANSWER_MS = 180_000;
@@ -214,6 +216,8 @@ class Process {
 	/** Memory that cannot fault: start and end. */
 	private readonly safe = new Map<number, number>();
 	pending = new Request();
+	/** What a bpf() call left in its attributes: as it is until the next request or store. */
+	fresh: { readonly addr: number; readonly bytes: Uint8Array } | null = null;
 	/** It was ended from here. */
 	ended = false;
 
@@ -264,6 +268,7 @@ export class RemoteSys implements Sys {
 
 	private send(req: Request): void {
 		const { pending } = this.process;
+		this.process.fresh = null;
 		if (pending.bytes) {
 			req.prepend(pending);
 			this.process.pending = new Request();
@@ -316,7 +321,13 @@ export class RemoteSys implements Sys {
 	}
 
 	bpf(cmd: number, attr: number, size: number): number {
-		return this.enter(this.nr.bpf, cmd, attr, size);
+		if (size <= 0 || size > ATTR_MAX || !this.process.isSafe(attr, size))
+			return this.enter(this.nr.bpf, cmd, attr, size);
+		// who calls it looks at its attributes next: they come with the answer
+		const req = new Request().syscall(this.nr.bpf, [cmd, attr, size]).op(OP_LOAD, size, [attr]);
+		const [call, load] = this.call(req) as [Result, Result];
+		this.process.fresh = { addr: attr, bytes: load.data };
+		return call.ret;
 	}
 	mmap(addr: number, len: number, prot: number, flags: number, fd: number, off: number): number {
 		if (flags & MAP_FIXED) this.process.changed(addr, len);
@@ -533,6 +544,9 @@ export class RemoteSys implements Sys {
 	}
 
 	load(addr: number, len: number): Uint8Array {
+		const { fresh } = this.process;
+		if (fresh && addr >= fresh.addr && addr + len <= fresh.addr + fresh.bytes.length)
+			return new Uint8Array(fresh.bytes.subarray(addr - fresh.addr, addr - fresh.addr + len));
 		const out = new Uint8Array(len);
 		for (let done = 0; done < len; done += CHUNK) {
 			const n = Math.min(CHUNK, len - done);
@@ -545,6 +559,7 @@ export class RemoteSys implements Sys {
 		return out;
 	}
 	store(addr: number, bytes: Uint8Array): void {
+		this.process.fresh = null;
 		for (let done = 0; done < bytes.length; done += CHUNK) {
 			const part = bytes.subarray(done, done + CHUNK);
 			if (this.process.isSafe(addr + done, part.length)) {

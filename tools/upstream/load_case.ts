@@ -179,8 +179,10 @@ export interface LogBuffer {
 
 export function read_text(lib: Libbpf, log: LogBuffer): string {
 	const parts: string[] = [];
-	for (let at = 0; at < log.size; ) {
-		const n = Math.min(1 << 16, log.size - at);
+	// most logs are short, and a remote kernel's come a long way
+	let piece = 1 << 12;
+	for (let at = 0; at < log.size; piece = 1 << 16) {
+		const n = Math.min(piece, log.size - at);
 		const bytes = lib.sys.load(log.addr + at, n);
 		const end = bytes.indexOf(0);
 		parts.push(Buffer.from(bytes.buffer, bytes.byteOffset, end < 0 ? n : end).toString("latin1"));
