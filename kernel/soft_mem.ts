@@ -4,6 +4,17 @@
  * Kernels that only verify programs, and those that stand in for a real kernel of a record, live on it.
  */
 import { EACCES, EBADF, EINVAL, ENODEV, ENOMEM } from "../include/uapi/asm-generic/errno.ts";
+import {
+	MAP_ANONYMOUS,
+	MAP_FIXED,
+	MAP_FIXED_NOREPLACE,
+	MAP_PRIVATE,
+	MAP_SHARED,
+	MAP_SHARED_VALIDATE,
+	PROT_EXEC,
+	PROT_READ,
+	PROT_WRITE,
+} from "../include/uapi/asm-generic/mman.ts";
 import { GuestFault } from "../mm/guest_memory.ts";
 import type { file } from "./file.ts";
 import { FMODE_READ, FMODE_WRITE, fput } from "./file.ts";
@@ -25,16 +36,6 @@ import {
 
 const DIRECT_MAP = -0x778000000000; // 0xffff888000000000
 const VMALLOC_START = -0x370000000000; // 0xffffc90000000000
-
-export const PROT_READ = 1;
-export const PROT_WRITE = 2;
-export const PROT_EXEC = 4;
-export const MAP_SHARED = 0x01;
-export const MAP_PRIVATE = 0x02;
-export const MAP_SHARED_VALIDATE = 0x03;
-export const MAP_FIXED = 0x10;
-export const MAP_ANONYMOUS = 0x20;
-export const MAP_FIXED_NOREPLACE = 0x100000;
 
 /** RAM, its allocators, and the kernel half's page table. */
 export class SoftMem implements Kmem {

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
+
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assembler } from "../arch/testing.ts";
 import { EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM } from "../include/uapi/asm-generic/errno.ts";
-import { PAGE_SIZE } from "../virt/ram.ts";
-import { __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
-import { GuestFault } from "./guest_memory.ts";
-import { MachineKmem } from "./kmem.ts";
-import { create_machine, type Machine } from "./machine.ts";
 import {
 	MAP_ANONYMOUS,
 	MAP_FIXED,
 	MAP_FIXED_NOREPLACE,
 	MAP_PRIVATE,
 	MAP_SHARED,
-	type MmFile,
 	MREMAP_FIXED,
 	MREMAP_MAYMOVE,
 	PROT_EXEC,
 	PROT_NONE,
 	PROT_READ,
 	PROT_WRITE,
-	VM_MAYWRITE,
-	type vm_area_struct,
-	type vm_operations_struct,
-} from "./mm_types.ts";
+} from "../include/uapi/asm-generic/mman.ts";
+import { PAGE_SIZE } from "../virt/ram.ts";
+import { __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
+import { GuestFault } from "./guest_memory.ts";
+import { MachineKmem } from "./kmem.ts";
+import { create_machine, type Machine } from "./machine.ts";
+import { type MmFile, VM_MAYWRITE, type vm_area_struct, type vm_operations_struct } from "./mm_types.ts";
 import type { MmStruct } from "./mmap.ts";
 import { kmalloc_size_roundup } from "./slab.ts";
 

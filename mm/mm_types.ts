@@ -3,24 +3,19 @@
  * include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-generic/mman-common.h: address
  * spaces and their areas. The kernel's struct file is seen through `MmFile` only.
  */
+import {
+	MAP_ANONYMOUS,
+	MAP_FIXED,
+	MAP_GROWSDOWN,
+	MAP_LOCKED,
+	MAP_NORESERVE,
+	MAP_POPULATE,
+	MAP_PRIVATE,
+	MAP_SHARED,
+} from "../include/uapi/asm-generic/mman.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 
-export const PROT_NONE = 0;
-export const PROT_READ = 0x1;
-export const PROT_WRITE = 0x2;
-export const PROT_EXEC = 0x4;
-
-export const MAP_SHARED = 0x01;
-export const MAP_PRIVATE = 0x02;
-export const MAP_SHARED_VALIDATE = 0x03;
 export const MAP_TYPE = 0x0f;
-export const MAP_FIXED = 0x10;
-export const MAP_ANONYMOUS = 0x20;
-export const MAP_GROWSDOWN = 0x0100;
-export const MAP_LOCKED = 0x2000;
-export const MAP_NORESERVE = 0x4000;
-export const MAP_POPULATE = 0x8000;
-export const MAP_FIXED_NOREPLACE = 0x100000;
 /** include/linux/mman.h: LEGACY_MAP_MASK */
 export const LEGACY_MAP_MASK =
 	MAP_SHARED |
@@ -36,10 +31,6 @@ export const LEGACY_MAP_MASK =
 	0x10000 | // MAP_NONBLOCK
 	0x20000 | // MAP_STACK
 	0x40000; // MAP_HUGETLB
-
-export const MREMAP_MAYMOVE = 1;
-export const MREMAP_FIXED = 2;
-export const MREMAP_DONTUNMAP = 4;
 
 export const VM_READ = 0x1;
 export const VM_WRITE = 0x2;

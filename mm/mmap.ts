@@ -17,14 +17,7 @@ import {
 	EOPNOTSUPP,
 	EOVERFLOW,
 } from "../include/uapi/asm-generic/errno.ts";
-import { PAGE_SIZE } from "../virt/ram.ts";
-import { __GFP_ZERO, GFP_USER } from "./gfp.ts";
-import { GuestFault } from "./guest_memory.ts";
-import { KernelMemory } from "./memory.ts";
 import {
-	FMODE_READ,
-	FMODE_WRITE,
-	LEGACY_MAP_MASK,
 	MAP_ANONYMOUS,
 	MAP_FIXED,
 	MAP_FIXED_NOREPLACE,
@@ -34,15 +27,24 @@ import {
 	MAP_PRIVATE,
 	MAP_SHARED,
 	MAP_SHARED_VALIDATE,
-	MAP_TYPE,
-	type MmFile,
 	MREMAP_DONTUNMAP,
 	MREMAP_FIXED,
 	MREMAP_MAYMOVE,
-	type mm_struct,
 	PROT_EXEC,
 	PROT_READ,
 	PROT_WRITE,
+} from "../include/uapi/asm-generic/mman.ts";
+import { PAGE_SIZE } from "../virt/ram.ts";
+import { __GFP_ZERO, GFP_USER } from "./gfp.ts";
+import { GuestFault } from "./guest_memory.ts";
+import { KernelMemory } from "./memory.ts";
+import {
+	FMODE_READ,
+	FMODE_WRITE,
+	LEGACY_MAP_MASK,
+	MAP_TYPE,
+	type MmFile,
+	type mm_struct,
 	VM_ACCESS_FLAGS,
 	VM_DONTCOPY,
 	VM_DONTEXPAND,

@@ -2,6 +2,7 @@
 /** `bpf-mirror arena FILE STEP...`: what a person has an object's programs and its process do, a step at a time. */
 import { UserFault } from "../include/sys.ts";
 import { EINVAL } from "../include/uapi/asm-generic/errno.ts";
+import { MAP_FIXED, MAP_SHARED, PROT_READ } from "../include/uapi/asm-generic/mman.ts";
 import { BPF_MAP_TYPE_ARENA } from "../include/uapi/linux/bpf.ts";
 import { Skel } from "../selftests/bpf/skel.ts";
 import { type ProgTest, say, type TestEnv } from "../selftests/bpf/test_env.ts";
@@ -17,10 +18,7 @@ import {
 import { strerror } from "./lib/bpf/strerror.ts";
 
 const PAGE = 4096;
-const PROT_READ = 1;
 const RW = 3;
-const MAP_SHARED = 1;
-const MAP_FIXED = 0x10;
 
 export type Step =
 	| { readonly op: "run"; readonly prog: string }

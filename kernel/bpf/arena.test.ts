@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { UserFault } from "../../include/sys.ts";
 import { EBUSY, EFAULT, EINVAL, ENOMEM, ERANGE } from "../../include/uapi/asm-generic/errno.ts";
+import { MAP_FIXED, MAP_SHARED } from "../../include/uapi/asm-generic/mman.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { addr_to_u64 } from "../../lib/addr.ts";
@@ -18,8 +19,6 @@ import { arena_map_ops } from "./arena.ts";
 const PAGE = 4096;
 const SZ_4G = 2 ** 32;
 const RW = 3;
-const MAP_SHARED = 1;
-const MAP_FIXED = 0x10;
 
 /** A process with an arena. */
 class Process {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+
 import { beforeEach, describe, expect, it } from "vitest";
 import { E2BIG, EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM } from "../../include/uapi/asm-generic/errno.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../include/uapi/asm-generic/mman.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../soft_mem.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN } from "../task.ts";
 import { type bpf_prog, encode_insns } from "./bpf_types.ts";
 import { BPF_EXIT_INSN, BPF_MOV64_IMM } from "./insn_macros.ts";

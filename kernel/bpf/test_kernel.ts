@@ -4,6 +4,7 @@
  * go through bpf(2), their BTF written by hand.
  */
 
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../include/uapi/asm-generic/mman.ts";
 import * as U from "../../include/uapi/linux/bpf.ts";
 import { bpf_attr } from "../../include/uapi/linux/bpf_attr.ts";
 import { BPF_JMP } from "../../include/uapi/linux/bpf_common.ts";
@@ -21,7 +22,6 @@ import {
 } from "../../include/uapi/linux/btf.ts";
 import { boot } from "../boot.ts";
 import type { KernelImpl } from "../kernel_impl.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../soft_mem.ts";
 import { type bpf_insn, type bpf_prog, encode_insns } from "./bpf_types.ts";
 import { btf_find_by_name_kind } from "./btf.ts";
 import { BPF_RAW_INSN } from "./insn_macros.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What tests of perf events share: opening one, reading it, the time that a process spends. */
 import type { Sys } from "../../include/sys.ts";
+import { MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE } from "../../include/uapi/asm-generic/mman.ts";
 import { PERF_ATTR_SIZE, perf_event_attr } from "../../include/uapi/linux/perf_event.ts";
 import type { Libbpf } from "../../tools/lib/bpf/libbpf.ts";
 
@@ -62,9 +63,6 @@ export function readEvent(lib: Libbpf, fd: number, words: number): bigint[] | nu
 
 const POPULATED = 16 << 20;
 const PROT_RW = 3;
-const MAP_PRIVATE = 2;
-const MAP_ANONYMOUS = 0x20;
-const MAP_POPULATE = 0x8000;
 
 /** Spend at least `ns` of the clock in system calls. */
 export function burnCpu(sys: Sys, ns: number): void {

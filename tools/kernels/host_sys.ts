@@ -12,6 +12,13 @@ import { readFileSync } from "node:fs";
 import { type EpollEvent, type Sys, SysRefused, UserFault } from "../../include/sys.ts";
 import { EEXIST, EFAULT, EIO, ENOSYS, EPERM } from "../../include/uapi/asm-generic/errno.ts";
 import {
+	MAP_ANONYMOUS,
+	MAP_FIXED,
+	MAP_FIXED_NOREPLACE,
+	MREMAP_DONTUNMAP,
+	MREMAP_FIXED,
+} from "../../include/uapi/asm-generic/mman.ts";
+import {
 	BPF_BTF_GET_FD_BY_ID,
 	BPF_BTF_LOAD,
 	BPF_ENABLE_STATS,
@@ -96,11 +103,6 @@ const BOUNCE = 1 << 20;
 const IOVECS = 64;
 const PAGE = 4096;
 const PR_SET_NAME = 15;
-const MAP_ANONYMOUS = 0x20;
-const MAP_FIXED = 0x10;
-const MAP_FIXED_NOREPLACE = 0x100000;
-const MREMAP_FIXED = 2;
-const MREMAP_DONTUNMAP = 4;
 
 const whole_pages = (len: number): number => Math.ceil(len / PAGE) * PAGE;
 

@@ -5,6 +5,13 @@
  */
 import { arch as nodeArch, platform } from "node:os";
 import koffi from "koffi";
+import {
+	MAP_ANONYMOUS,
+	MAP_PRIVATE,
+	PROT_EXEC,
+	PROT_READ,
+	PROT_WRITE,
+} from "../../include/uapi/asm-generic/mman.ts";
 
 /** The machines that there are calls for, as `Sys` names them. */
 export type HostArch = "x86_64" | "arm64";
@@ -107,11 +114,6 @@ export function host_arch(): HostArch {
 	throw new Error(`system calls of ${arch} are not known here: x86-64 and arm64 only`);
 }
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const PROT_EXEC = 4;
-const MAP_PRIVATE = 2;
-const MAP_ANONYMOUS = 0x20;
 const PAGE = 4096;
 
 /** Memory of the process that JavaScript sees: its address and a view. */

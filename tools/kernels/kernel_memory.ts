@@ -3,7 +3,10 @@
  * Looking into a running kernel: its memory through /proc/kcore, and the code that it makes at run time through
  * perf's ksymbol records. For a kernel in a virtual machine: the machine's own is left alone.
  */
+
 import type { Sys } from "../../include/sys.ts";
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from "../../include/uapi/asm-generic/mman.ts";
+import { PERF_COUNT_SW_DUMMY, PERF_TYPE_SOFTWARE } from "../../include/uapi/linux/perf_event.ts";
 import type { UserHeap } from "../lib/user_heap.ts";
 import { SYSCALL_NR } from "./syscall_nr.ts";
 
@@ -79,8 +82,6 @@ export class KernelMemory {
 }
 
 // include/uapi/linux/perf_event.h
-const PERF_TYPE_SOFTWARE = 1;
-const PERF_COUNT_SW_DUMMY = 9n;
 const ATTR_SIZE = 128;
 const ATTR_KSYMBOL = 1n << 29n;
 const PERF_RECORD_KSYMBOL = 17;
@@ -88,8 +89,6 @@ const PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER = 1;
 const DATA_HEAD = 1024;
 const DATA_TAIL = 1032;
 const DATA_PAGES = 16;
-const PROT_READ_WRITE = 3;
-const MAP_SHARED = 1;
 
 /** Code that the kernel has made: its name and where it is. */
 export interface Ksymbol {
@@ -110,12 +109,12 @@ export class KsymbolEvents {
 		const attr = heap.zalloc(ATTR_SIZE);
 		sys.store32(attr, PERF_TYPE_SOFTWARE);
 		sys.store32(attr + 4, ATTR_SIZE);
-		sys.store64(attr + 8, PERF_COUNT_SW_DUMMY);
+		sys.store64(attr + 8, BigInt(PERF_COUNT_SW_DUMMY));
 		sys.store64(attr + 40, ATTR_KSYMBOL);
 		this.fd = sys.perfEventOpen(attr, 0, -1, -1, 0);
 		heap.free(attr);
 		if (this.fd < 0) throw new NotToBeSeen(`perf tells of no symbols: ${this.fd}`);
-		this.ring = sys.mmap(0, (1 + DATA_PAGES) * PAGE, PROT_READ_WRITE, MAP_SHARED, this.fd, 0);
+		this.ring = sys.mmap(0, (1 + DATA_PAGES) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, this.fd, 0);
 		if (this.ring < 0)
 			throw new NotToBeSeen(`perf tells of no symbols: its ring is not mapped: ${this.ring}`);
 	}

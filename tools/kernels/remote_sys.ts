@@ -8,6 +8,14 @@
  */
 import { type EpollEvent, type Sys, UserFault } from "../../include/sys.ts";
 import { ENAMETOOLONG } from "../../include/uapi/asm-generic/errno.ts";
+import {
+	MAP_ANONYMOUS,
+	MAP_FIXED,
+	MAP_PRIVATE,
+	MREMAP_MAYMOVE,
+	PROT_READ,
+	PROT_WRITE,
+} from "../../include/uapi/asm-generic/mman.ts";
 import { Disconnected, type RawSocket, ReadTimeout } from "./raw_socket.ts";
 import { SYSCALL_NR } from "./syscall_nr.ts";
 
@@ -40,12 +48,6 @@ const ANSWER_MS = 180_000;
 const SIGBUS = 7;
 const SIGKILL = 9;
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_PRIVATE = 2;
-const MAP_FIXED = 0x10;
-const MAP_ANONYMOUS = 0x20;
-const MREMAP_MAYMOVE = 1;
 const AT_FDCWD = -100;
 const CLOCK_MONOTONIC = 1;
 const PR_SET_NAME = 15;

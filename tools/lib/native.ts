@@ -2,11 +2,9 @@
 /** Machine code for a process: the text of an ELF object, put into its memory, its functions to be called by name. */
 import type { Sys } from "../../include/sys.ts";
 import { UserFault } from "../../include/sys.ts";
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../../include/uapi/asm-generic/mman.ts";
 
 const PAGE_SIZE = 4096;
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const PROT_EXEC = 4;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 const SHT_SYMTAB = 2;
 const SHT_RELA = 4;

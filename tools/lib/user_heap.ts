@@ -7,15 +7,11 @@
  * cleared; `zalloc` is.
  */
 import type { Sys } from "../../include/sys.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../include/uapi/asm-generic/mman.ts";
 
 const CHUNK = 1 << 20;
 const MIN_SHIFT = 4;
 const MAX_SHIFT = 16;
-
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_PRIVATE = 2;
-const MAP_ANONYMOUS = 0x20;
 
 /** The process could not get memory: mmap(2) failed with this errno. */
 export class OutOfUserMemory extends Error {

@@ -5,9 +5,9 @@
  * in the record's process: read off the difference of the two codes.
  */
 import type { Sys } from "../../include/sys.ts";
+import { MAP_SHARED } from "../../include/uapi/asm-generic/mman.ts";
 import { BPF_MAP_TYPE_ARENA } from "../../include/uapi/linux/bpf.ts";
 
-const MAP_SHARED = 1;
 const LDIMM64 = 0x18;
 const INSN = 8;
 const PAGE = 4096n;

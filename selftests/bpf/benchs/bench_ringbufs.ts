@@ -4,6 +4,7 @@
  * (benchs/bench_ringbufs.c).
  */
 import type { Sys } from "../../../include/sys.ts";
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from "../../../include/uapi/asm-generic/mman.ts";
 import { BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_HDR_SZ } from "../../../include/uapi/linux/bpf.ts";
 import * as P from "../../../include/uapi/linux/perf_event.ts";
 import {
@@ -36,9 +37,6 @@ import {
 import { eventAttr } from "../perf.ts";
 import { Skel } from "../skel.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
 const EPOLLIN = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CLOEXEC = 0o2000000;

@@ -6,6 +6,7 @@
  */
 import type { Sys } from "../../../include/sys.ts";
 import { E2BIG, ENOSPC, ENOTSUPP } from "../../../include/uapi/asm-generic/errno.ts";
+import { MAP_SHARED, PROT_READ } from "../../../include/uapi/asm-generic/mman.ts";
 import * as U from "../../../include/uapi/linux/bpf.ts";
 import { ATTR_END, ATTR_OFF, bpf_attr } from "../../../include/uapi/linux/bpf_attr.ts";
 import { type BootOptions, bootMirror, type Mirror } from "../../../tools/mirror.ts";
@@ -89,8 +90,6 @@ export function addReport(to: FuzzReport, r: FuzzReport): void {
 }
 
 const PROT_RW = 3;
-const PROT_READ = 1;
-const MAP_SHARED = 1;
 const MAP_PRIVATE_ANON = 0x22;
 
 const LOG_SIZE = 1 << 16;

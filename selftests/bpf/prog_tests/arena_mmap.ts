@@ -15,6 +15,19 @@ import {
 	EPERM,
 } from "../../../include/uapi/asm-generic/errno.ts";
 import {
+	MAP_FIXED,
+	MAP_FIXED_NOREPLACE,
+	MAP_LOCKED,
+	MAP_POPULATE,
+	MAP_SHARED,
+	MAP_SHARED_VALIDATE,
+	MREMAP_DONTUNMAP,
+	MREMAP_MAYMOVE,
+	PROT_EXEC,
+	PROT_READ,
+	PROT_WRITE,
+} from "../../../include/uapi/asm-generic/mman.ts";
+import {
 	BPF_F_MMAPABLE,
 	BPF_F_NO_USER_CONV,
 	BPF_F_RDONLY,
@@ -34,18 +47,7 @@ import {
 import { type Area, areaAt } from "../smaps.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const PROT_EXEC = 4;
 const RW = PROT_READ | PROT_WRITE;
-const MAP_SHARED = 1;
-const MAP_SHARED_VALIDATE = 3;
-const MAP_FIXED = 0x10;
-const MAP_LOCKED = 0x2000;
-const MAP_POPULATE = 0x8000;
-const MAP_FIXED_NOREPLACE = 0x100000;
-const MREMAP_MAYMOVE = 1;
-const MREMAP_DONTUNMAP = 4;
 const PAGE = 4096;
 const PAGES = 16;
 const SIZE = PAGES * PAGE;

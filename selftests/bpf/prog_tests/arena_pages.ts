@@ -11,6 +11,16 @@ import {
 	ERANGE,
 } from "../../../include/uapi/asm-generic/errno.ts";
 import {
+	MAP_FIXED,
+	MAP_PRIVATE,
+	MAP_SHARED,
+	MREMAP_FIXED,
+	MREMAP_MAYMOVE,
+	PROT_EXEC,
+	PROT_READ,
+	PROT_WRITE,
+} from "../../../include/uapi/asm-generic/mman.ts";
+import {
 	BPF_F_MMAPABLE,
 	BPF_F_NO_PREALLOC,
 	BPF_F_NO_USER_CONV,
@@ -40,15 +50,7 @@ import { readProg, Skel } from "../skel.ts";
 import { areaAt } from "../smaps.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const PROT_EXEC = 4;
 const RW = PROT_READ | PROT_WRITE;
-const MAP_SHARED = 1;
-const MAP_PRIVATE = 2;
-const MAP_FIXED = 0x10;
-const MREMAP_MAYMOVE = 1;
-const MREMAP_FIXED = 2;
 const PAGES = 16;
 const PAGE = 4096;
 const SZ_4G = 2 ** 32;

@@ -3,6 +3,7 @@
  * A program builds a list, a hash table and a tree in its arena; machine code of user space walks them by the same
  * pointers. Also an example: `bpf-mirror arena walk`.
  */
+import { MAP_FIXED, MAP_SHARED, PROT_READ } from "../../../include/uapi/asm-generic/mman.ts";
 import {
 	bpf_map__fd,
 	bpf_map_get_fd_by_id,
@@ -18,10 +19,7 @@ import { type ProgTest, say, type TestEnv } from "../test_env.ts";
 const N = 1000;
 const SEED = 20240308n;
 const NONE = 2n ** 64n - 1n;
-const PROT_READ = 1;
 const RW = 3;
-const MAP_SHARED = 1;
-const MAP_FIXED = 0x10;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 const PAGE = 4096;
 const u64 = (v: bigint): bigint => BigInt.asUintN(64, v);

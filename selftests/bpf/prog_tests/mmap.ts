@@ -2,6 +2,7 @@
 /** Arrays in the memory of a process: what may be mapped, frozen, and seen through it (prog_tests/mmap.c). */
 import { UserFault } from "../../../include/sys.ts";
 import { EBUSY, EPERM } from "../../../include/uapi/asm-generic/errno.ts";
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from "../../../include/uapi/asm-generic/mman.ts";
 import {
 	bpf_map__fd,
 	bpf_map_freeze,
@@ -12,9 +13,6 @@ import {
 import { key32, read64, Skel, val64 } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
 const ENTRIES = 512 * 4;
 
 /** Frozen maps and writable mappings exclude each other. */

@@ -6,6 +6,7 @@
 
 import { UserFault } from "../../../include/sys.ts";
 import { E2BIG, EBADF, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP } from "../../../include/uapi/asm-generic/errno.ts";
+import { MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from "../../../include/uapi/asm-generic/mman.ts";
 import * as P from "../../../include/uapi/linux/perf_event.ts";
 import {
 	bpf_map__fd,
@@ -31,10 +32,6 @@ const BPF_OUTPUT: { type: number; config: number } = {
 	type: P.PERF_TYPE_SOFTWARE,
 	config: P.PERF_COUNT_SW_BPF_OUTPUT,
 };
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
-const MAP_PRIVATE = 2;
 
 function open(
 	t: TestEnv,

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The ring buffer: samples to a mapped consumer, notifications, what may be mapped and how (prog_tests/ringbuf.c). */
 import { EACCES, EPERM } from "../../../include/uapi/asm-generic/errno.ts";
+import {
+	MAP_SHARED,
+	MREMAP_MAYMOVE,
+	PROT_EXEC,
+	PROT_READ,
+	PROT_WRITE,
+} from "../../../include/uapi/asm-generic/mman.ts";
 import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP } from "../../../include/uapi/linux/bpf.ts";
 import {
 	bpf_map__fd,
@@ -21,11 +28,6 @@ import { nrGetpgid, read32, read64, Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 import { ringbufMapKey, ringbufN, ringbufWrite } from "../upstream_objects/ringbuf.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const PROT_EXEC = 4;
-const MAP_SHARED = 1;
-const MREMAP_MAYMOVE = 1;
 const SAMPLE_SIZE = 32;
 const HEADER = 8;
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The ring buffer that user space fills and a program drains (prog_tests/user_ringbuf.c). */
 import { E2BIG, EACCES, EBUSY, EINVAL, ENOSPC, EPERM } from "../../../include/uapi/asm-generic/errno.ts";
+import {
+	MAP_SHARED,
+	MREMAP_MAYMOVE,
+	PROT_EXEC,
+	PROT_READ,
+	PROT_WRITE,
+} from "../../../include/uapi/asm-generic/mman.ts";
 import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP } from "../../../include/uapi/linux/bpf.ts";
 import {
 	bpf_map__fd,
@@ -19,11 +26,6 @@ import {
 import { nrGetpgid, read32, read64, Skel } from "../skel.ts";
 import type { ProgTest, TestEnv } from "../test_env.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const PROT_EXEC = 4;
-const MAP_SHARED = 1;
-const MREMAP_MAYMOVE = 1;
 /** BPF_MAX_USER_RINGBUF_SAMPLES */
 const MAX_SAMPLES = 128 * 1024;
 const HEADER = 8;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Making the maps of an object: tools/lib/bpf/libbpf.c: bpf_object__create_maps and what it calls. */
 import { EEXIST, EINVAL, ENOENT } from "../../../include/uapi/asm-generic/errno.ts";
+import { MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from "../../../include/uapi/asm-generic/mman.ts";
 import {
 	BPF_F_MMAPABLE,
 	BPF_F_RDONLY_PROG,
@@ -47,11 +48,6 @@ import {
 	LIBBPF_MAP_KCONFIG,
 	LIBBPF_MAP_RODATA,
 } from "./libbpf_types.ts";
-
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
-const MAP_FIXED = 0x10;
 
 function u32_bytes(v: number): Uint8Array {
 	const b = new Uint8Array(4);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Perf buffers: one ring for each CPU, filled by bpf_perf_event_output() (tools/lib/bpf/libbpf.c: perf_buffer__*). */
 import { EINVAL, ENOENT } from "../../../include/uapi/asm-generic/errno.ts";
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from "../../../include/uapi/asm-generic/mman.ts";
 import { BPF_MAP_TYPE_PERF_EVENT_ARRAY } from "../../../include/uapi/linux/bpf.ts";
 import {
 	PERF_ATTR_SIZE,
@@ -18,9 +19,6 @@ import {
 import { bpf_map_delete_elem, bpf_map_get_info_by_fd, bpf_map_update_elem } from "./bpf.ts";
 import { type Libbpf, libbpf_strerror_r } from "./libbpf_internal.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
 const EPOLLIN = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CLOEXEC = 0o2000000;

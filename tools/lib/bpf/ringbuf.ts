@@ -8,6 +8,7 @@
 
 import type { EpollEvent } from "../../../include/sys.ts";
 import { E2BIG, EINVAL, ENOSPC } from "../../../include/uapi/asm-generic/errno.ts";
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from "../../../include/uapi/asm-generic/mman.ts";
 import {
 	BPF_MAP_TYPE_RINGBUF,
 	BPF_MAP_TYPE_USER_RINGBUF,
@@ -18,9 +19,6 @@ import {
 import { bpf_map_get_info_by_fd } from "./bpf.ts";
 import type { Libbpf } from "./libbpf_internal.ts";
 
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
 const EPOLLIN = 1;
 const EPOLLOUT = 4;
 const EPOLL_CTL_ADD = 1;
