@@ -128,7 +128,7 @@ export const VERSION_DIFFS: readonly VersionDiff[] = [
 				ours: Buffer.from(d.ours.xlated ?? []),
 				theirs: Buffer.from(d.theirs.xlated ?? []),
 			}) === null &&
-			/^jited func \d+ byte \d+ .*\[4881ec[0-9a-f]*\], real \[(?:53|415[4567])*49b9[0-9a-f]{10,16}(?:65[0-9a-f]*)?\]$/.test(
+			/^jited func \d+ byte \d+ .*\[4881ec[0-9a-f]*\], real \[(?:53|415[4567])*49b9[0-9a-f]{10,16}(?:65[0-9a-f]*)?\]$/m.test(
 				d.text ?? "",
 			),
 	},
