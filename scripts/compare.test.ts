@@ -373,5 +373,9 @@ describe.each(["x86_64", "arm64"] as const)("trampolines of a real %s kernel", (
 			t.err = -22;
 		});
 		expect(refused).toBe("attaching: err 0, real -22");
+		const unseen = compared(prog!, (t) => {
+			delete t.code;
+		});
+		expect(unseen).toBe("the real kernel's trampoline was not found in its memory");
 	});
 });

@@ -60,7 +60,7 @@ export class MirrorTrampolines {
 		if (got === 0 && theirs.err === UNPATCHABLE[this.machine.sys.arch]) return undefined;
 		if (got !== theirs.err) return `attaching: err ${got}, real ${theirs.err}`;
 		if (theirs.err) return null;
-		if (theirs.code === undefined) return undefined;
+		if (theirs.code === undefined) return "the real kernel's trampoline was not found in its memory";
 		const { made } = jit;
 		if (!made) return "no trampoline is made";
 		const real = Buffer.from(theirs.code, "hex").subarray(0, made.code.length);

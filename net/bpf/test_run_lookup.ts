@@ -170,8 +170,11 @@ export function bpf_prog_test_run_sk_lookup(prog: bpf_prog, attr: bpf_attr, uatt
 		// include/linux/filter.h: BPF_PROG_SK_LOOKUP_RUN_ARRAY of one program: only SK_PASS selects
 		const selected = run.retval === SK_PASS ? ctx.ptr("selected_sk") : 0;
 		run.retval = run.retval === SK_DROP ? SK_DROP : SK_PASS;
-		// no socket of the mirror can be selected: bpf_sk_assign() takes none of them
-		if (selected) return -EOPNOTSUPP;
+		// bpf_sk_assign() takes none of the mirror's sockets
+		if (selected) {
+			k.bpf.not_ported("test runs that select a socket");
+			return -EOPNOTSUPP;
+		}
 		u.set64("cookie", 0n);
 		const ret = bpf_test_finish(k, attr, uattr, 0, [], 0, run);
 		return ret || bpf_ctx_finish(k, attr, uattr, user);

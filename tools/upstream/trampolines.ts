@@ -137,11 +137,13 @@ export class TrampolineReader {
 					continue;
 				}
 				attached.push([p.prog, got.func.toString(16)]);
+				const rec: RecordTrampoline = { err: 0, attached: [...attached] };
 				const image = this.events.added().findLast((s) => s.name.startsWith(PREFIX));
 				const code = image && this.memory.read(image.addr, MAX_SIZE);
-				if (!code) continue;
-				const rec: RecordTrampoline = { err: 0, addr: image.addr.toString(16), attached: [...attached] };
-				rec.code = code.toString("hex");
+				if (image && code) {
+					rec.addr = image.addr.toString(16);
+					rec.code = code.toString("hex");
+				}
 				const head = this.head_of(p);
 				if (head !== undefined) rec.head = head;
 				out.set(p.prog, rec);
